@@ -1,0 +1,8 @@
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorDetails,
+  GradwireError,
+  isGradwireError,
+} from './errors.ts';
+export { tf } from './tensor/index.ts';

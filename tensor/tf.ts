@@ -1,0 +1,19 @@
+/**
+ * The `tf` of gradwire: tfjs-core and the model-building part of tfjs-layers on one engine. Chained methods
+ * (`x.add(y)`) are not part of it.
+ */
+export * from '@tensorflow/tfjs-core';
+export {
+  constraints,
+  initializers,
+  input,
+  LayersModel,
+  layers,
+  metrics,
+  model,
+  models,
+  regularizers,
+  Sequential,
+  SymbolicTensor,
+  sequential,
+} from '@tensorflow/tfjs-layers';
