@@ -41,13 +41,18 @@ export function elements(
   }
 }
 
-/** The whole heap as float32, for kernels that move blocks between tensors; index it with `floatOffset`. */
+/** The whole heap as float32, for kernels that move blocks between tensors; index it with `wordOffset`. */
 export function heapFloats(backend: BackendWasm): Float32Array {
   return new Float32Array(heap(backend).buffer);
 }
 
-/** Where a tensor begins in `heapFloats`. */
-export function floatOffset(backend: BackendWasm, x: TensorInfo): number {
+/** The whole heap as 32-bit words, for moves that must not look at the values. */
+export function heapWords(backend: BackendWasm): Int32Array {
+  return new Int32Array(heap(backend).buffer);
+}
+
+/** Where a tensor begins in `heapFloats` and `heapWords`. */
+export function wordOffset(backend: BackendWasm, x: TensorInfo): number {
   return offset(backend, x) >>> 2;
 }
 
@@ -71,15 +76,41 @@ export function free(backend: BackendWasm, ...tensors: readonly TensorInfo[]): v
   for (const { dataId } of tensors) backend.disposeData(dataId);
 }
 
+/**
+ * A tensor inside another one: `shape` elements from element `start` of float32 `x`, without a copy. Give it back with
+ * `closeWindow`, before `x` is freed.
+ */
+export function openWindow(
+  backend: BackendWasm,
+  x: TensorInfo,
+  start: number,
+  shape: readonly number[],
+): TensorInfo {
+  return backend.makeOutput([...shape], x.dtype, offset(backend, x) + 4 * start);
+}
+
+/** Ends a window: the engine forgets it, and what it cached for it, but its memory stays with the tensor around it. */
+export function closeWindow(backend: BackendWasm, window: TensorInfo): void {
+  const { id } = backend.dataIdMap.get(window.dataId);
+  (backend.wasm as unknown as Emscripten).tfjs.disposeData(id);
+  backend.dataIdMap.delete(window.dataId);
+}
+
+/** Number of elements of a tensor of this shape. */
 export function sizeOf(shape: readonly number[]): number {
   let size = 1;
   for (const dim of shape) size *= dim;
   return size;
 }
 
+/** What the declarations of the package leave out of its module. */
+interface Emscripten {
+  readonly HEAPU8: Uint8Array;
+  readonly tfjs: { disposeData(id: number): void };
+}
+
 function heap(backend: BackendWasm): Uint8Array {
-  // Emscripten's own declarations, which are not installed, have this field.
-  return (backend.wasm as unknown as { readonly HEAPU8: Uint8Array }).HEAPU8;
+  return (backend.wasm as unknown as Emscripten).HEAPU8;
 }
 
 function offset(backend: BackendWasm, x: TensorInfo): number {

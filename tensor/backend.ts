@@ -1,0 +1,154 @@
+/**
+ * Engines: loads `wasm` and `cpu`, makes them good guests of a server process, and starts one. It knows nothing of what
+ * is computed with them; kernels.ts repairs that.
+ */
+import { createRequire } from 'node:module';
+import * as core from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-backend-wasm';
+import { asError, GradwireError } from '../errors.ts';
+import { makeComplexReadable } from './kernels/complex.ts';
+import type { BackendWasm } from './kernels/wasm-heap.ts';
+import { installKernels } from './kernels.ts';
+import { withoutEmscriptenListeners } from './process-listeners.ts';
+
+/** The engines that can be asked for. */
+export type EngineName = 'wasm' | 'cpu';
+
+type Factory = ReturnType<typeof core.findBackendFactory>;
+
+/** tfjs's own priorities: the engine that `tf.ready()` would choose is the one that `startEngine` chooses. */
+const PRIORITY: Readonly<Record<EngineName, number>> = { wasm: 2, cpu: 1 };
+
+/** Instances that were made ahead of their use, to learn whether that works; a factory hands each out once. */
+const premade = new Map<EngineName, core.KernelBackend>();
+let lastStart: Promise<unknown> = Promise.resolve();
+
+/**
+ * Makes an engine ready and current, and returns its name; at once if it is already.
+ *
+ * @param name which engine. Default: the environment variable `GRADWIRE_ENGINE`, else the engine that the program chose
+ *   with `tf.setBackend`, else `wasm`. If nobody asked for `wasm` and it cannot be loaded, `cpu` is taken, which one line
+ *   on stderr says: it is 30 times slower.
+ * @throws GradwireError `engine_unavailable` if the engine cannot be loaded, or if the process also holds another version
+ *   of tfjs-core; `invalid_argument` for an unknown name
+ */
+export async function startEngine(name?: EngineName): Promise<EngineName> {
+  const asked = name ?? fromEnvironment();
+  if (asked !== undefined && !(asked in PRIORITY)) {
+    throw new GradwireError('invalid_argument', `no engine ${asked}: there are wasm and cpu`);
+  }
+  refuseOtherVersions();
+  // One at a time: tfjs fails the first of two initializations that overlap.
+  const started = lastStart.then(() => start(asked));
+  lastStart = started.catch(() => undefined);
+  return started;
+}
+
+async function start(asked: EngineName | undefined): Promise<EngineName> {
+  // A copy of the engine packages that was loaded later has overwritten the repairs.
+  installKernels();
+  const current: string | undefined = core.getBackend();
+  const wanted = asked ?? (isEngineName(current) ? current : 'wasm');
+  if (current === wanted) await core.ready().catch(() => undefined);
+  if (isReady(wanted)) return wanted;
+  try {
+    await load(wanted);
+    return wanted;
+  } catch (error) {
+    if (asked !== undefined) throw error;
+    process.stderr.write(`gradwire: computing on the slow engine cpu: ${asError(error).message}\n`);
+    await load('cpu');
+    return 'cpu';
+  }
+}
+
+async function load(name: EngineName): Promise<void> {
+  if (!(name in core.engine().registry)) {
+    // Made here rather than by tfjs, which would print a failure on the console and forget its reason.
+    try {
+      premade.set(name, await core.findBackendFactory(name)());
+    } catch (error) {
+      throw new GradwireError(
+        'engine_unavailable',
+        `the engine ${name} cannot be loaded: ${reasonOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+  await core.setBackend(name);
+  if (!isReady(name)) {
+    throw new GradwireError('engine_unavailable', `the engine ${name} did not start`);
+  }
+}
+
+function isReady(name: EngineName): boolean {
+  return core.getBackend() === name && name in core.engine().registry;
+}
+
+function isEngineName(name: string | undefined): name is EngineName {
+  return name !== undefined && name in PRIORITY;
+}
+
+function fromEnvironment(): EngineName | undefined {
+  const { GRADWIRE_ENGINE: name } = process.env;
+  return name === undefined || name === '' ? undefined : (name as EngineName);
+}
+
+/** What Emscripten rejects with is an object with a message, or nothing. */
+function reasonOf(error: unknown): string {
+  const message = (error as { readonly message?: unknown } | undefined)?.message;
+  return typeof message === 'string' ? message : String(error);
+}
+
+/** Puts `wrap` around the factory of an engine, so that it also holds when a user's `tf.ready()` calls it. */
+function wrapFactory(name: EngineName, wrap: (make: Factory) => Factory): void {
+  const make = core.findBackendFactory(name);
+  // A live engine cannot be replaced without losing its tensors.
+  if (make === null || name in core.engine().registry) return;
+  core.removeBackend(name);
+  const wrapped = wrap(make);
+  core.registerBackend(name, () => takePremade(name) ?? wrapped(), PRIORITY[name]);
+}
+
+function takePremade(name: EngineName): core.KernelBackend | undefined {
+  const instance = premade.get(name);
+  premade.delete(name);
+  return instance;
+}
+
+function refuseOtherVersions(): void {
+  const ours = core.version_core;
+  for (const [root, version] of loadedCores()) {
+    if (version === ours) continue;
+    throw new GradwireError(
+      'engine_unavailable',
+      `gradwire uses tfjs-core ${ours}, but this process also loaded tfjs-core ${version} from ${root}: install ${ours}`,
+    );
+  }
+}
+
+/** Folder and version of each tfjs-core among the loaded CommonJS modules; its Node bundle is one. */
+function loadedCores(): Map<string, string> {
+  const require = createRequire(import.meta.url);
+  const found = new Map<string, string>();
+  for (const file of Object.keys(require.cache)) {
+    const root = /^.*[\\/]@tensorflow[\\/]tfjs-core(?=[\\/])/.exec(file)?.[0];
+    if (root === undefined || found.has(root)) continue;
+    const { version } = require(`${root}/package.json`) as { version: string };
+    found.set(root, version);
+  }
+  return found;
+}
+
+wrapFactory('wasm', (make) => async () => {
+  const backend = await withoutEmscriptenListeners(async () => make());
+  makeComplexReadable(backend as BackendWasm);
+  return backend;
+});
+wrapFactory('cpu', (make) => () => {
+  const backend = make();
+  // On its first use it would advise on the console to install another package.
+  (backend as unknown as { firstUse: boolean }).firstUse = false;
+  return backend;
+});

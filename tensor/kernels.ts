@@ -1,0 +1,121 @@
+/**
+ * What is wrong with the kernels of the engines, and what stands in their place: one table, installed when the package is
+ * loaded. Without it convolutions and embeddings cannot be trained on the engine wasm at all, and some results are wrong.
+ */
+import {
+  getKernel,
+  type KernelFunc,
+  registerKernel,
+  unregisterKernel,
+} from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { complex, imag, real } from './kernels/complex.ts';
+import { convFilterGrad } from './kernels/conv-filter-grad.ts';
+import { convInputGrad } from './kernels/conv-input-grad.ts';
+import { cpuConvFilterGrad } from './kernels/cpu-conv-filter-grad.ts';
+import { cpuFallback } from './kernels/cpu-fallback.ts';
+import { depthwiseFilterGrad, depthwiseInputGrad } from './kernels/depthwise-grad.ts';
+import { identity } from './kernels/identity.ts';
+import { batchMatMul } from './kernels/matmul.ts';
+import { maxPoolGrad } from './kernels/max-pool-grad.ts';
+import { packageKernel } from './kernels/package-kernels.ts';
+import { unsortedSegmentSum } from './kernels/segment-sum.ts';
+
+/** One kernel that is replaced. */
+export interface Repair {
+  readonly kernel: string;
+  readonly engine: 'wasm' | 'cpu';
+  /** What the package's own kernel is. */
+  readonly state: 'missing' | 'wrong' | 'slow';
+  readonly reason: string;
+  readonly run: KernelFunc;
+}
+
+type State = Repair['state'];
+
+/** Every kernel that is replaced, and why. */
+export const REPAIRS: readonly Repair[] = [
+  wasm('Conv2DBackpropFilter', 'missing', 'conv1d and conv2d have no gradient', convFilterGrad),
+  wasm('Conv2DBackpropInput', 'slow', 'scalar loop: 9 times slower', convInputGrad),
+  wasm(
+    'BatchMatMul',
+    'slow',
+    'scalar loop for transposes and batches: 12 to 48 times slower',
+    batchMatMul,
+  ),
+  wasm('Identity', 'slow', 'copies the data, so saved tensors take memory twice', identity),
+  wasm('MaxPoolGrad', 'wrong', 'no gradient for windows without a positive element', maxPoolGrad),
+  wasm(
+    'DepthwiseConv2dNativeBackpropFilter',
+    'missing',
+    'depthwiseConv2d has no gradient',
+    depthwiseFilterGrad,
+  ),
+  wasm(
+    'DepthwiseConv2dNativeBackpropInput',
+    'missing',
+    'depthwiseConv2d has no gradient',
+    depthwiseInputGrad,
+  ),
+  wasm(
+    'UnsortedSegmentSum',
+    'missing',
+    'gather and embeddings have no gradient',
+    unsortedSegmentSum,
+  ),
+  wasm('Complex', 'missing', 'complex64 tensors cannot be made', complex),
+  wasm('Real', 'missing', 'complex64 tensors cannot be taken apart', real),
+  wasm('Imag', 'missing', 'complex64 tensors cannot be taken apart', imag),
+  wasm('Einsum', 'missing', 'einsum does not run', cpuFallback('Einsum')),
+  wasm('MaxPool3D', 'wrong', '1e-38 instead of a negative maximum', cpuFallback('MaxPool3D')),
+  wasm(
+    'MaxPool3DGrad',
+    'wrong',
+    'no gradient for windows without a positive element',
+    cpuFallback('MaxPool3DGrad'),
+  ),
+  wasm(
+    'MaxPoolWithArgmax',
+    'wrong',
+    '1e-38 instead of a negative maximum',
+    cpuFallback('MaxPoolWithArgmax'),
+  ),
+  wasm('Dilation2D', 'wrong', '0 instead of a negative maximum', cpuFallback('Dilation2D')),
+  cpu(
+    'Conv2DBackpropFilter',
+    'slow',
+    'an index computed per product: 100 times slower',
+    cpuConvFilterGrad,
+  ),
+];
+
+/** Puts every replacement in place; a second call changes nothing. */
+export function installKernels(): void {
+  for (const { kernel, engine, run } of REPAIRS) {
+    const present = getKernel(kernel, engine);
+    if (present?.kernelFunc === run) continue;
+    if (present !== undefined) unregisterKernel(kernel, engine);
+    // Other replacements call the package's kernel, so it is still set up and disposed of.
+    const { setupFunc, disposeFunc } = (engine === 'wasm' && packageKernel(kernel)) || {};
+    registerKernel({
+      kernelName: kernel,
+      backendName: engine,
+      kernelFunc: run,
+      ...(setupFunc && { setupFunc }),
+      ...(disposeFunc && { disposeFunc }),
+    });
+  }
+}
+
+/** A kernel with narrower arguments than tfjs declares; which ones it gets is fixed by the name it is registered for. */
+type Narrow = (call: never) => ReturnType<KernelFunc>;
+
+function wasm(kernel: string, state: State, reason: string, run: Narrow): Repair {
+  return { kernel, engine: 'wasm', state, reason, run: run as KernelFunc };
+}
+
+function cpu(kernel: string, state: State, reason: string, run: Narrow): Repair {
+  return { kernel, engine: 'cpu', state, reason, run: run as KernelFunc };
+}
+
+installKernels();
