@@ -80,6 +80,18 @@ export const REPAIRS: readonly Repair[] = [
     '1e-38 instead of a negative maximum',
     cpuFallback('MaxPoolWithArgmax'),
   ),
+  wasm(
+    'Dilation2DBackpropInput',
+    'wrong',
+    'gradient to the wrong place below 0',
+    cpuFallback('Dilation2DBackpropInput'),
+  ),
+  wasm(
+    'Dilation2DBackpropFilter',
+    'wrong',
+    'gradient to the wrong place below 0',
+    cpuFallback('Dilation2DBackpropFilter'),
+  ),
   wasm('Dilation2D', 'wrong', '0 instead of a negative maximum', cpuFallback('Dilation2D')),
   cpu(
     'Conv2DBackpropFilter',

@@ -17,7 +17,10 @@ export function cpuFallback(
     // Copies: a view would be lost if the heap grew for the result, which may be one of the inputs.
     const lent = Object.entries(inputs).map(([key, x]): [string, TensorInfo] => [
       key,
-      cpu.makeTensorInfo(x.shape, x.dtype, elements(backend, x).slice()),
+      // Some kernels check the rank, which only whole tensors have.
+      Object.assign(cpu.makeTensorInfo(x.shape, x.dtype, elements(backend, x).slice()), {
+        rank: x.shape.length,
+      }),
     ]);
     const lentInputs = Array.isArray(inputs) ? lent.map(([, x]) => x) : Object.fromEntries(lent);
     const { kernelFunc } = getKernel(name, 'cpu');
