@@ -7,6 +7,19 @@ export {
   type TensorBytes,
   type TensorHeader,
 } from './codec.ts';
+export { collectTensors } from './collect.ts';
 export { DTYPES, type DType, type DTypeInfo, dtypeOfWireId, isDType } from './dtype.ts';
+export {
+  activeScopeId,
+  enterFrame,
+  type Frame,
+  frameSlot,
+  installEngineState,
+  isInsideKernel,
+  type Recorder,
+  type ScopeState,
+  type TapeNode,
+} from './engine-state.ts';
 export { REPAIRS, type Repair } from './kernels.ts';
+export { freeStored, keepStored, ownVariables, TensorScope } from './scope.ts';
 export * as tf from './tf.ts';

@@ -1,0 +1,151 @@
+/**
+ * Who owns a tensor: a scope owns what is made while it runs, across awaits, and frees it at its end. Also what keeps
+ * tensors and variables beyond a scope: being stored in an object, or being made by its constructor. Knows nothing of
+ * calls or gradients.
+ */
+import { collectOwnTensors } from './collect.ts';
+import { enterFrame, frameSlot, nextScopeId, type ScopeState } from './engine-state.ts';
+import * as tf from './tf.ts';
+
+const FIRST_SWEEP = 1024;
+
+/** Owns tensors. Variables belong to no scope unless adopted: tfjs never tracks them. */
+export class TensorScope {
+  readonly #state: ScopeState;
+  readonly #owned: Set<tf.Tensor> = new Set();
+  #sweepAt: number = FIRST_SWEEP;
+  #isDisposed = false;
+
+  /** @param name shows in tfjs's own messages; never the name of a kernel */
+  constructor(name = 'gradwire.scope') {
+    const adopt = (tensor: tf.Tensor): void => this.adopt(tensor);
+    this.#state = { track: { push: adopt, length: 0 }, name, id: nextScopeId() };
+  }
+
+  /** What a frame needs to put tensors here. */
+  get state(): ScopeState {
+    return this.#state;
+  }
+
+  /** Number of tensors that `dispose()` would free now. */
+  get size(): number {
+    let count = 0;
+    for (const t of this.#owned) if (!t.isDisposed && !t.kept) count++;
+    return count;
+  }
+
+  get isDisposed(): boolean {
+    return this.#isDisposed;
+  }
+
+  /**
+   * Runs `fn`: tensors that it and all it starts make outside any tidy belong to this scope. What is recorded stays as
+   * it is in the surrounding flow.
+   */
+  run<R>(fn: () => R): R {
+    const recorder = frameSlot.get()?.recorder ?? null;
+    return enterFrame({ scope: this.#state, recorder }, fn);
+  }
+
+  /** Whether `tensor` is one of this scope's and still alive. */
+  owns(tensor: tf.Tensor): boolean {
+    return this.#owned.has(tensor) && !tensor.isDisposed;
+  }
+
+  /** Takes `tensor` (a Variable too). After `dispose()` this does nothing: the tensor stays with the caller. */
+  adopt(tensor: tf.Tensor): void {
+    if (this.#isDisposed) return;
+    this.#owned.add(tensor);
+    if (this.#owned.size >= this.#sweepAt) this.#sweep();
+  }
+
+  /** Gives `tensor` up without disposing it. */
+  release(tensor: tf.Tensor): void {
+    this.#owned.delete(tensor);
+  }
+
+  /**
+   * Frees what the scope owns, except tensors marked by `tf.keep` and those in `keep`, which are nobody's from now on.
+   * Idempotent. Code that still runs in the scope makes plain tensors that no scope owns.
+   */
+  dispose(keep: Iterable<tf.Tensor> = []): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    const spared = new Set(keep);
+    for (const t of this.#owned) if (!t.kept && !spared.has(t)) t.dispose();
+    this.#owned.clear();
+  }
+
+  /** A scope that lives long must not hold a handle of every tensor that was already freed by hand. */
+  #sweep(): void {
+    for (const t of this.#owned) if (t.isDisposed) this.#owned.delete(t);
+    this.#sweepAt = Math.max(FIRST_SWEEP, 2 * this.#owned.size);
+  }
+}
+
+/** Tensors kept because an object holds them, by object; and how many objects hold each. */
+const storedIn: WeakMap<object, Set<tf.Tensor>> = new WeakMap();
+const holders: WeakMap<tf.Tensor, number> = new WeakMap();
+
+/**
+ * To be called when code that ran in `scope` may have stored tensors in `target`, before the scope is disposed. Tensors
+ * of `scope` found in own fields of `target`, in arrays, Maps, Sets and plain records there, are marked kept and leave
+ * the scope; those that an earlier call kept and that are no longer found go back to `scope`, and die with it unless
+ * they are spared as a result. Tensors that the user keeps and Variables are left alone. Private `#fields` and fields
+ * of other class instances cannot be seen: use `tf.keep` or a Variable there.
+ */
+export function keepStored(target: object, scope: TensorScope): void {
+  const before = storedIn.get(target);
+  const now = new Set<tf.Tensor>();
+  for (const t of collectOwnTensors(target)) {
+    if (before?.has(t) && !t.isDisposed) now.add(t);
+    else if (holders.has(t) || (scope.owns(t) && !t.kept && !(t instanceof tf.Variable))) {
+      scope.release(t);
+      tf.keep(t);
+      holders.set(t, (holders.get(t) ?? 0) + 1);
+      now.add(t);
+    }
+  }
+  for (const t of before ?? []) {
+    if (now.has(t) || !dropHolder(t)) continue;
+    if (scope.isDisposed) t.dispose();
+    else scope.adopt(t);
+  }
+  if (now.size > 0) storedIn.set(target, now);
+  else storedIn.delete(target);
+}
+
+/** Frees all that `keepStored` keeps for `target` and no other object holds. */
+export function freeStored(target: object): void {
+  for (const t of storedIn.get(target) ?? []) if (dropHolder(t)) t.dispose();
+  storedIn.delete(target);
+}
+
+/** One object less holds `tensor`; true if that was the last, and then it is no longer marked kept. */
+function dropHolder(tensor: tf.Tensor): boolean {
+  const left = (holders.get(tensor) ?? 1) - 1;
+  if (left > 0) {
+    holders.set(tensor, left);
+    return false;
+  }
+  holders.delete(tensor);
+  tensor.kept = false;
+  return true;
+}
+
+/**
+ * Runs a synchronous, constructor-like `fn` and tells which Variables it made and left alive; the caller owns them. If
+ * `fn` throws they are disposed.
+ */
+export function ownVariables<R>(fn: () => R): { value: R; variables: tf.Variable[] } {
+  const registered = (): tf.Variable[] => Object.values(tf.engine().registeredVariables);
+  const before = new Set(registered());
+  const made = (): tf.Variable[] => registered().filter((v) => !before.has(v));
+  try {
+    const value = fn();
+    return { value, variables: made() };
+  } catch (error) {
+    for (const v of made()) v.dispose();
+    throw error;
+  }
+}
