@@ -1,0 +1,189 @@
+/**
+ * What one worker recorded in one autograd context: which operations, which tensors they belong to, and the gradients
+ * of committed passes. Purely local: the distributed engine joins the graphs of several workers at their leaves and
+ * roots. Knows nothing of calls.
+ */
+import { GradwireError } from '../errors.ts';
+import {
+  enterFrame,
+  type Frame,
+  frameSlot,
+  type Recorder,
+  TensorScope,
+  tf,
+} from '../tensor/index.ts';
+import { Tape, type Visited } from './tape.ts';
+
+export interface GraphOptions {
+  /**
+   * Whether gradients are taken of gradients made by tf.grads inside (a gradient penalty). Costs a node for each saved
+   * tensor. Default false.
+   */
+  readonly higherOrder?: boolean;
+}
+
+/** Records for a graph. */
+class Recording extends Tape {
+  readonly graph: Graph;
+
+  constructor(graph: Graph, isHigherOrder: boolean) {
+    super(isHigherOrder);
+    this.graph = graph;
+  }
+
+  check(): void {
+    this.graph.assertAlive();
+  }
+}
+
+/** Records nothing, in a graph. One for each use, because tf.grads inside counts its depth here. */
+class Silence implements Recorder {
+  depth = 0;
+  tape: Recorder['tape'] = null;
+  readonly graph: Graph;
+
+  constructor(graph: Graph) {
+    this.graph = graph;
+  }
+
+  needsSave(): boolean {
+    return true;
+  }
+
+  check(): void {
+    this.graph.assertAlive();
+  }
+}
+
+export class Graph {
+  readonly id: string;
+  /** Owns what is made in the graph where `run` names no other scope; freed at release. */
+  readonly scope: TensorScope = new TensorScope('gradwire.context');
+  /** Accumulated over committed passes. The graph owns them and frees them at release. */
+  readonly gradients: Map<tf.Variable | tf.Tensor, tf.Tensor> = new Map();
+  /** For passes alone. */
+  readonly tape: Tape;
+  #isReleased = false;
+
+  constructor(id: string, options: GraphOptions = {}) {
+    this.id = id;
+    this.tape = new Recording(this, options.higherOrder ?? false);
+  }
+
+  /** The graph of the current flow, recording or not; a released one too, as long as code runs in it. */
+  static current(): Graph | undefined {
+    const recorder = frameSlot.get()?.recorder;
+    if (recorder instanceof Recording || recorder instanceof Silence) return recorder.graph;
+    return undefined;
+  }
+
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
+  /** @throws GradwireError `context_released` */
+  assertAlive(): void {
+    if (!this.#isReleased) return;
+    throw new GradwireError(
+      'context_released',
+      `the autograd context ${this.id} is over; await all work that is started in a context before its end`,
+    );
+  }
+
+  /**
+   * Runs `fn`: what it and all it starts compute is recorded, and tensors made outside any tidy belong to `scope`, by
+   * default to the graph.
+   *
+   * @throws GradwireError `context_released`, also from each operation that still runs in it after release
+   */
+  run<R>(fn: () => R, scope: TensorScope = this.scope): R {
+    this.assertAlive();
+    return enterFrame({ scope: scope.state, recorder: this.tape }, fn);
+  }
+
+  /** Runs `fn` in this graph without recording; tensors belong to the scope that surrounds, else to the graph. */
+  noGrad<R>(fn: () => R): R {
+    const scope = frameSlot.get()?.scope ?? this.scope.state;
+    return enterFrame({ scope, recorder: new Silence(this) }, fn);
+  }
+
+  /** A frame of this graph that records nothing and owns nothing beyond the graph's scope. */
+  silentFrame(): Frame {
+    return { scope: this.scope.state, recorder: new Silence(this) };
+  }
+
+  /**
+   * Marks a float32 tensor that came from elsewhere: gradients are wanted for it.
+   *
+   * @throws GradwireError `no_gradient` for another dtype; `invalid_argument` for a Variable or for a tensor that an
+   *   operation recorded here made
+   */
+  leaf(t: tf.Tensor): void {
+    this.assertAlive();
+    if (t.dtype !== 'float32') {
+      throw new GradwireError(
+        'no_gradient',
+        `a ${t.dtype} tensor has no gradient, only float32 has`,
+      );
+    }
+    const origin = t instanceof tf.Variable ? 0 : this.tape.origin(t);
+    if (origin !== undefined && origin >= 0) {
+      throw new GradwireError(
+        'invalid_argument',
+        'a Variable or the result of a recorded operation cannot be marked as received',
+      );
+    }
+    this.tape.markLeaf(t);
+  }
+
+  /** Whether a gradient can flow into `t`: a trainable Variable, a marked leaf, or a float32 result that depends on one. */
+  requiresGrad(t: tf.Tensor): boolean {
+    return this.tape.origin(t) !== undefined;
+  }
+
+  /**
+   * Mark phase: the marked leaves (not Variables) that `roots` depend on and that were not visited before. A root that
+   * is a leaf is reached; a root that depends on nothing reaches nothing.
+   *
+   * @param visited one per pass over this graph; all calls with it take linear time together
+   */
+  reachableLeaves(roots: readonly tf.Tensor[], visited: Visited): tf.Tensor[] {
+    this.assertAlive();
+    return this.tape.reachableLeaves(roots, visited);
+  }
+
+  /** Adds `gradient` to what is accumulated for `of`; takes ownership of it. */
+  accumulate(of: tf.Variable | tf.Tensor, gradient: tf.Tensor): void {
+    if (this.#isReleased) gradient.dispose();
+    this.assertAlive();
+    const sum = this.gradients.get(of);
+    if (sum === undefined) {
+      this.gradients.set(of, tf.keep(gradient));
+      return;
+    }
+    const next = enterFrame(this.silentFrame(), () =>
+      tf.tidy(() => tf.keep(tf.add(sum, gradient))),
+    );
+    this.gradients.set(of, next);
+    tf.dispose([sum, gradient]);
+  }
+
+  /** Frees saved tensors, gradients and what the graph's scope owns; idempotent. Dispose open passes yourself. */
+  release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.tape.close();
+    for (const gradient of this.gradients.values()) gradient.dispose();
+    this.gradients.clear();
+    this.scope.dispose();
+  }
+}
+
+/**
+ * Runs `fn` without recording what it and all it starts compute; outside any graph it just runs it.
+ * PyTorch: torch.no_grad.
+ */
+export function noGrad<R>(fn: () => R): R {
+  const graph = Graph.current();
+  return graph === undefined ? fn() : graph.noGrad(fn);
+}
