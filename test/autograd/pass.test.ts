@@ -160,27 +160,6 @@ describe.each(['cpu', 'wasm'])('on %s', (engine) => {
       tf.dispose([a, b]);
     }));
 
-  test('an output without gradient counts as zeros beside one that has', () =>
-    expectNoLeak(async () => {
-      const w = randomVariable([6, 2], 1);
-      const loss = (): tf.Tensor => {
-        const [a, , c] = tf.split(w, 3);
-        const rows = tf.gather(w, tf.tensor1d([1, 1, 5], 'int32'));
-        return tf.add(tf.sum(tf.mul(a as tf.Tensor, c as tf.Tensor)), tf.sum(tf.square(rows)));
-      };
-      if (engine === 'wasm') {
-        // The package has no kernel for the gradient of gather.
-        w.dispose();
-        return;
-      }
-      const expected = referenceGradients(loss, [w]);
-      await withGraph((graph) => {
-        backward(graph, [loss()]);
-        expect(worstDifference(graph.gradients, expected)).toBeLessThan(1e-6);
-      });
-      tf.dispose([w, ...expected.values()]);
-    }));
-
   test('masks and indices computed inside are constants', () =>
     expectNoLeak(async () => {
       const w = randomVariable([3, 3], 1);
