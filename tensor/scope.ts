@@ -98,7 +98,8 @@ export function keepStored(target: object, scope: TensorScope): void {
   const before = storedIn.get(target);
   const now = new Set<tf.Tensor>();
   for (const t of collectOwnTensors(target)) {
-    if (before?.has(t) && !t.isDisposed) now.add(t);
+    if (t.isDisposed) continue;
+    if (before?.has(t)) now.add(t);
     else if (holders.has(t) || (scope.owns(t) && !t.kept && !(t instanceof tf.Variable))) {
       scope.release(t);
       tf.keep(t);
