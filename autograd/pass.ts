@@ -10,16 +10,10 @@
  * Each gradient has one owner: the slot of its tensor, until it is used up or handed over.
  */
 import { GradwireError } from '../errors.ts';
-import {
-  activeScopeId,
-  enterFrame,
-  type Frame,
-  frameSlot,
-  type TapeNode,
-  tf,
-} from '../tensor/index.ts';
+import { enterFrame, type Frame, frameSlot, type TapeNode, tf } from '../tensor/index.ts';
 import type { Graph } from './graph.ts';
 import { MaxHeap } from './max-heap.ts';
+import { gradientsOf } from './node-gradients.ts';
 import { LEAF, type Tape, VARIABLE } from './tape.ts';
 
 export interface PassOptions {
@@ -248,36 +242,6 @@ export class Pass {
       );
     }
   }
-}
-
-/** Runs in a tidy; what it returns is kept. */
-function gradientsOf(
-  node: TapeNode,
-  dys: (tf.Tensor | null)[],
-  wanted: [name: string, input: tf.Tensor][],
-): tf.Tensor[] {
-  const scopeId = activeScopeId();
-  const made = node.gradient?.(dys) ?? {};
-  const owned = new Set<tf.Tensor>();
-  for (const [name, input] of wanted) {
-    const dx = made[name]?.();
-    if (dx === undefined) {
-      throw new GradwireError(
-        'no_gradient',
-        `${node.kernelName} has no gradient for its input ${name}`,
-      );
-    }
-    if (dx.dtype !== 'float32' || !tf.util.arraysEqual(dx.shape, input.shape)) {
-      throw new GradwireError(
-        'no_gradient',
-        `the gradient of ${node.kernelName} for its input ${name} is ${dx.dtype} [${dx.shape}], not float32 [${input.shape}]`,
-      );
-    }
-    // Custom gradients may return dy itself, a saved tensor, somebody else's, or one for two inputs.
-    const isOurs = dx.scopeId === scopeId && !dx.kept && !owned.has(dx);
-    owned.add(isOurs ? dx : tf.clone(dx));
-  }
-  return [...owned].map((dx) => tf.keep(dx));
 }
 
 /** The sum, kept; uses both up. */
