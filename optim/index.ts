@@ -1,0 +1,11 @@
+export {
+  type Optimizer,
+  type OptimizerClass,
+  type OptionValue,
+  optimizerName,
+  optimizerNamed,
+  registerOptimizer,
+  type StateDict,
+  type TensorState,
+} from './rule.ts';
+export { SGD, type SGDOptions } from './sgd.ts';

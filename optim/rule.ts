@@ -1,0 +1,112 @@
+/**
+ * What a local optimizer is, and the table by which workers name one to each other: a class never travels, its name does.
+ * Knows nothing of RPC, contexts or of who computed the gradients.
+ */
+import { GradwireError } from '../errors.ts';
+import type { tf } from '../tensor/index.ts';
+
+/** One state tensor off the engine: float32 values in row-major order, `values.length` is the product of `shape`. */
+export interface TensorState {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+/** Everything an optimizer remembers, as plain data that can be sent or stored. */
+export interface StateDict {
+  /** The options in force, defaults included. */
+  readonly options: Readonly<Record<string, OptionValue>>;
+  /** State tensors by name, for each parameter by its position in the list given to the constructor. */
+  readonly state: readonly Readonly<Record<string, TensorState>>[];
+}
+
+export type OptionValue = number | boolean | readonly number[];
+
+/**
+ * Updates a fixed list of parameters in place (`Variable.assign`, so graphs that saved the old values stay right).
+ * PyTorch: `torch.optim.Optimizer` with one parameter group.
+ */
+export interface Optimizer {
+  /**
+   * One update. Parameters without an entry in `gradients` are skipped, whatever their state; entries of other tensors
+   * are ignored. Gradients have the parameter's shape and dtype, are read, and stay the caller's.
+   *
+   * @throws GradwireError `invalid_argument` for a gradient of another shape or dtype, `tensor_freed` for a freed
+   *   gradient or parameter; nothing has been updated then
+   */
+  step(gradients: ReadonlyMap<tf.Tensor, tf.Tensor>): void;
+
+  /** A snapshot of options and state as of this call; later steps do not change it. PyTorch: `state_dict`. */
+  stateDict(): Promise<StateDict>;
+
+  /**
+   * Replaces options and state by a copy of `saved`. PyTorch: `load_state_dict`.
+   *
+   * @throws GradwireError `invalid_argument` if `saved` is not of this rule and these parameters; nothing has changed then
+   */
+  loadStateDict(saved: StateDict): void;
+
+  /** Frees the state tensors, not the parameters. Further use throws; a second `dispose` does nothing. */
+  dispose(): void;
+}
+
+/**
+ * A class of optimizers with options `O`. The constructor throws GradwireError `invalid_argument` for an empty or
+ * repeated parameter list and for options that make no sense, and checks them itself: they may come from a peer.
+ */
+export type OptimizerClass<O> = new (parameters: readonly tf.Variable[], options?: O) => Optimizer;
+
+const classes = new Map<string, OptimizerClass<never>>();
+
+/**
+ * Makes a class known by `name` on this worker; the same pair again is a no-op. Names are case-sensitive.
+ *
+ * @throws GradwireError `already_registered` if the name stands for another class or the class has another name
+ */
+export function registerOptimizer<O>(name: string, cls: OptimizerClass<O>): void {
+  const present = classes.get(name);
+  if (present === cls) return;
+  if (present !== undefined) {
+    throw new GradwireError('already_registered', `optimizer '${name}' is another class here`);
+  }
+  const other = nameOf(cls);
+  if (other !== undefined) {
+    throw new GradwireError(
+      'already_registered',
+      `this optimizer class is registered as '${other}', so it cannot be '${name}' too`,
+    );
+  }
+  classes.set(name, cls);
+}
+
+/**
+ * The name under which a class is registered.
+ *
+ * @throws GradwireError `not_registered` if it is not
+ */
+export function optimizerName<O>(cls: OptimizerClass<O>): string {
+  const name = nameOf(cls);
+  if (name !== undefined) return name;
+  throw new GradwireError(
+    'not_registered',
+    `optimizer class ${cls.name || '(anonymous)'} has no name that a peer knows: call registerOptimizer first`,
+  );
+}
+
+/**
+ * The class registered under `name`. What options it takes is not known here, so its constructor checks them.
+ *
+ * @throws GradwireError `unknown_function` if there is none, listing those that there are
+ */
+export function optimizerNamed(name: string): OptimizerClass<unknown> {
+  const cls = classes.get(name);
+  if (cls !== undefined) return cls as OptimizerClass<unknown>;
+  throw new GradwireError(
+    'unknown_function',
+    `no optimizer '${name}' is registered here; known: ${[...classes.keys()].join(', ')}`,
+  );
+}
+
+function nameOf<O>(cls: OptimizerClass<O>): string | undefined {
+  for (const [name, known] of classes) if (known === cls) return name;
+  return undefined;
+}
