@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+/** The command `gradwire`: chooses the subcommand, and turns its end into an exit code. */
+import { createRequire } from 'node:module';
+import { run } from './run.ts';
+import { RUN_USAGE } from './run-options.ts';
+import { UsageError } from './usage-error.ts';
+
+const USAGE_EXIT_CODE = 2;
+
+async function main([command, ...args]: readonly string[]): Promise<number> {
+  switch (command) {
+    case 'run':
+      return run(args);
+    case '--help':
+    case '-h':
+      process.stdout.write(`${RUN_USAGE}\n\ngradwire --help | --version\n`);
+      return 0;
+    case '--version':
+      process.stdout.write(`${version()}\n`);
+      return 0;
+    case undefined:
+      throw new UsageError('no command given; try gradwire --help');
+    default:
+      throw new UsageError(`there is no command '${command}'; try gradwire --help`);
+  }
+}
+
+function version(): string {
+  const manifest: { readonly version: string } = createRequire(import.meta.url)(
+    'gradwire/package.json',
+  );
+  return manifest.version;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`gradwire: ${error.message}\n`);
+  process.exitCode = USAGE_EXIT_CODE;
+}
