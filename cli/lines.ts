@@ -1,9 +1,9 @@
 /**
  * Splits what a process writes into whole lines and status texts (live progress). Pure: text in, pieces out.
  *
- * A status is text between a carriage return and whatever ends it: the next carriage return, or the end of the chunk in
- * which it was written. A newline after it makes it an ordinary line, as on a terminal. Scripts that show progress write
- * `'\r' + text`, and write lines as usual.
+ * A status is text between a carriage return and whatever ends it: the next carriage return, or the end of the chunk that
+ * holds it. A newline after it makes it an ordinary line, as on a terminal. Scripts that show progress write
+ * `'\r' + text + '\r'`: without the second one, a line written right after it may arrive in the same chunk and join it.
  */
 import { stripVTControlCharacters } from 'node:util';
 

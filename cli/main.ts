@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command `gradwire`: chooses the subcommand, and turns its end into an exit code. */
 import { createRequire } from 'node:module';
+import { signalExitCode } from './launch.ts';
 import { run } from './run.ts';
 import { RUN_USAGE } from './run-options.ts';
 import { UsageError } from './usage-error.ts';
@@ -31,6 +32,12 @@ function version(): string {
   );
   return manifest.version;
 }
+
+// A reader that has gone (`gradwire … | head`) is no crash; a running job stops by its own listener.
+process.stdout.on('error', () => {
+  process.exitCode = signalExitCode('SIGPIPE');
+});
+process.stderr.on('error', () => undefined);
 
 try {
   process.exitCode = await main(process.argv.slice(2));
