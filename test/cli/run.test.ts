@@ -85,6 +85,7 @@ test('the first failure ends the others, is reported, and gives the exit code', 
 test('the report repeats the reason if other lines came after it', async () => {
   await using run = start(2, 'steered');
   const pids = await run.pids(2);
+  await until('rank 1 gave its reason', () => run.stderr.includes('[1] the reason'));
   process.kill(pids.get(0) as number, 'SIGUSR2');
   await until('rank 0 spoke', () => run.stderr.includes('[0] chatter'));
   process.kill(pids.get(1) as number, 'SIGUSR2');
@@ -112,6 +113,7 @@ test('without success the result is an ordinary line', async () => {
     standalone(2, '--result-rank', '0', RANK_SCRIPT, 'result-then-exit'),
   );
   const pid = (await run.pids(1)).get(1) as number;
+  await until('rank 0 spoke', () => run.stderr.includes('[0] said it'));
   process.kill(pid, 'SIGUSR2');
   expect(await run.code()).toBe(4);
   expect(run.stdout).toContain('[0] the result\n');
