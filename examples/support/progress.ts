@@ -1,0 +1,93 @@
+/**
+ * How far a training loop is, live. On a terminal one status line that rewrites itself: `\r`, the text, blanks over what
+ * stood there before, no newline; a launcher that shows several workers reads this form, and sets GRADWIRE_TTY=1 for
+ * them. Elsewhere plain lines, few of them, so that logs stay readable.
+ */
+
+/** What is known of the loop at one step. */
+export interface Figures {
+  readonly loss?: number;
+  /** Steps per second; default: the mean since the start. */
+  readonly rate?: number;
+}
+
+export interface ProgressOptions {
+  /** What is going on, at the start of each line. */
+  readonly label: string;
+  /** Number of steps at the end. */
+  readonly total: number;
+  /** Default standard output. */
+  readonly stream?: { readonly isTTY?: boolean; write(text: string): unknown };
+  /** Whether lines can be rewritten; default: the stream is a terminal, or the launcher says that it has one. */
+  readonly terminal?: boolean;
+  /** A clock in milliseconds. Default `performance.now`. */
+  readonly now?: () => number;
+}
+
+/** Between two status lines on a terminal: often enough to look alive, too seldom to cost anything. */
+const TERMINAL_MS = 100;
+
+/** A plain line comes after this much time or this part of the way, whichever is first. */
+const LINE_MS = 5000;
+const LINE_PART = 0.1;
+
+/** Shows the progress of one loop. */
+export class Progress {
+  readonly #label: string;
+  readonly #total: number;
+  readonly #stream: NonNullable<ProgressOptions['stream']>;
+  readonly #terminal: boolean;
+  readonly #now: () => number;
+  readonly #startMs: number;
+  #writtenMs = Number.NEGATIVE_INFINITY;
+  #writtenDone = 0;
+  #width = 0;
+  #last: { readonly done: number; readonly figures: Figures } | undefined;
+  #ended = false;
+
+  constructor({ label, total, stream = process.stdout, now, terminal }: ProgressOptions) {
+    this.#label = label;
+    this.#total = total;
+    this.#stream = stream;
+    const { GRADWIRE_TTY } = process.env;
+    this.#terminal = terminal ?? (stream.isTTY === true || GRADWIRE_TTY === '1');
+    this.#now = now ?? (() => performance.now());
+    this.#startMs = this.#now();
+    if (!this.#terminal) this.#writtenMs = this.#startMs;
+  }
+
+  /** Says that `done` steps are over; shown when it is time to, so it may be called at each step. */
+  update(done: number, figures: Figures = {}): void {
+    this.#last = { done, figures };
+    const sinceMs = this.#now() - this.#writtenMs;
+    const isDue = this.#terminal
+      ? sinceMs >= TERMINAL_MS
+      : sinceMs >= LINE_MS || done - this.#writtenDone >= this.#total * LINE_PART;
+    if (isDue && !this.#ended) this.#write(this.#terminal ? '' : '\n');
+  }
+
+  /** Ends with a plain line of where the loop stands, if that is not on the page yet. Later calls do nothing. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#terminal || this.#last?.done !== this.#writtenDone) this.#write('\n');
+  }
+
+  #write(ending: '' | '\n'): void {
+    if (this.#last === undefined) return;
+    const { done, figures } = this.#last;
+    const nowMs = this.#now();
+    const elapsedMs = nowMs - this.#startMs;
+    const rate = figures.rate ?? (elapsedMs > 0 ? (done / elapsedMs) * 1000 : undefined);
+    const parts = [`${this.#label} ${done}/${this.#total}`];
+    if (figures.loss !== undefined) parts.push(`loss ${figures.loss.toFixed(4)}`);
+    if (rate !== undefined) parts.push(`${rate.toFixed(1)} it/s`);
+    const text = parts.join('  ');
+    this.#stream.write(
+      this.#terminal ? `\r${text.padEnd(this.#width)}${ending}` : `${text}${ending}`,
+    );
+    this.#width = text.length;
+    this.#writtenMs = nowMs;
+    this.#writtenDone = done;
+  }
+}
