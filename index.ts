@@ -1,3 +1,6 @@
+/** gradwire: distributed autograd, RPC and parameter servers for TypeScript. The only place that sees all layers. */
+
+export * as autograd from './autograd/index.ts';
 export {
   ERROR_CODES,
   type ErrorCode,
@@ -5,4 +8,6 @@ export {
   GradwireError,
   isGradwireError,
 } from './errors.ts';
+export * as optim from './optim/index.ts';
+export * as rpc from './rpc/index.ts';
 export { tf } from './tensor/index.ts';

@@ -1,3 +1,4 @@
+export { DistributedOptimizer } from './distributed-optimizer.ts';
 export {
   type Optimizer,
   type OptimizerClass,

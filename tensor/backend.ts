@@ -143,7 +143,7 @@ function loadedCores(): Map<string, string> {
 
 wrapFactory('wasm', (make) => async () => {
   // Asked here, because Emscripten would print its own complaint.
-  if (typeof WebAssembly === 'undefined') throw new Error('this process has no WebAssembly');
+  if (!('WebAssembly' in globalThis)) throw new Error('this process has no WebAssembly');
   const backend = await withoutEmscriptenListeners(async () => make());
   makeComplexReadable(backend as BackendWasm);
   return backend;

@@ -1,0 +1,11 @@
+/** Ids of distributed autograd contexts: plain values that can be sent, unique in the group. */
+export type ContextId = string & { readonly __brand: 'ContextId' };
+
+export function contextId(initiator: number, count: number): ContextId {
+  return `${initiator}.${count}` as ContextId;
+}
+
+/** Rank of the worker that opened the context. */
+export function initiatorOf(id: ContextId): number {
+  return Number(id.split('.', 1)[0]);
+}

@@ -1,0 +1,98 @@
+/** The autograd contexts in which one worker takes part, and how they end. */
+import { GradwireError } from '../errors.ts';
+import { BoundedSet, type WorkerCore } from '../rpc/internal.ts';
+import { type ContextId, contextId, initiatorOf } from './context-id.ts';
+import { DistContext } from './dist-context.ts';
+
+/** Contexts that are over are remembered, so that a late message cannot bring one back. */
+const REMEMBERED = 10_000;
+
+export class Contexts {
+  readonly #worker: WorkerCore;
+  readonly #alive = new Map<ContextId, DistContext>();
+  readonly #over = new BoundedSet<ContextId>(REMEMBERED);
+  #count = 0;
+
+  constructor(worker: WorkerCore) {
+    this.#worker = worker;
+    worker.endpoint.handle('release', ({ head }) => {
+      const [id] = head as [ContextId];
+      this.release(id);
+    });
+  }
+
+  get size(): number {
+    return this.#alive.size;
+  }
+
+  /** Opens a context here. */
+  create(): DistContext {
+    return this.#add(contextId(this.#worker.info.id, this.#count++));
+  }
+
+  /** The context of that id, known here or not. @throws GradwireError `context_released` */
+  join(id: ContextId): DistContext {
+    return this.#alive.get(id) ?? this.#add(id);
+  }
+
+  /** @throws GradwireError `unknown_context`, `context_released` */
+  get(id: ContextId): DistContext {
+    const context = this.#alive.get(id);
+    if (context !== undefined) return context;
+    this.#refuseOver(id);
+    throw new GradwireError(
+      'unknown_context',
+      `${this.#worker.info.name} has no autograd context ${id}; use the id that context() gave, on a worker of its group`,
+    );
+  }
+
+  /** The context of the current flow. @throws GradwireError `unknown_context` if it is another worker's */
+  current(): DistContext | undefined {
+    const context = DistContext.current();
+    if (context === undefined || this.#alive.get(context.id) === context) return context;
+    context.graph.assertAlive();
+    throw new GradwireError(
+      'unknown_context',
+      `the current autograd context ${context.id} is not one of ${this.#worker.info.name}: call through its own worker`,
+    );
+  }
+
+  /** Ends a context here and on the workers that this one knows to take part. Idempotent. */
+  release(id: ContextId): void {
+    this.#over.add(id);
+    const context = this.#alive.get(id);
+    if (context === undefined) return;
+    this.#alive.delete(id);
+    context.release();
+    const { endpoint, info } = this.#worker;
+    for (const peer of context.peers) if (peer !== info.id) endpoint.notify(peer, 'release', [id]);
+  }
+
+  /** The worker that opened them is gone, and nobody else would end them. */
+  releaseOf(initiator: number): void {
+    for (const id of this.#alive.keys()) if (initiatorOf(id) === initiator) this.release(id);
+  }
+
+  close(): void {
+    for (const [id, context] of this.#alive) {
+      this.#over.add(id);
+      context.release();
+    }
+    this.#alive.clear();
+  }
+
+  #add(id: ContextId): DistContext {
+    this.#refuseOver(id);
+    const context = new DistContext(id, this.#worker.info.id);
+    this.#alive.set(id, context);
+    return context;
+  }
+
+  #refuseOver(id: ContextId): void {
+    if (!this.#over.has(id)) return;
+    throw new GradwireError(
+      'context_released',
+      `the autograd context ${id} is over; await all work that is started in a context before its end`,
+    );
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * One worker's share of a distributed autograd context: its graph, and where the graph is joined to those of other
+ * workers. PyTorch: `DistAutogradContext`.
+ */
+import type { tf } from '../tensor/index.ts';
+import type { ContextId } from './context-id.ts';
+import { Graph } from './graph.ts';
+import { PassShare, type PassStart } from './pass-share.ts';
+
+/** Names one message that carried tensors of the context, for both its ends. */
+export type MessageId = string;
+
+/** Where a received tensor came from. */
+export interface Origin {
+  /** Rank of the sender. */
+  readonly peer: number;
+  readonly message: MessageId;
+  /** Position among the tensors of the message. */
+  readonly index: number;
+}
+
+const contexts = new WeakMap<Graph, DistContext>();
+
+export class DistContext {
+  readonly id: ContextId;
+  readonly graph: Graph;
+  /** Workers that may hold a share of the context because this one has sent to or received from them. */
+  readonly peers: Set<number> = new Set();
+  /** Passes that are under way here. */
+  readonly passes: Map<string, PassShare> = new Map();
+  readonly #self: number;
+  readonly #sent = new Map<MessageId, readonly tf.Tensor[]>();
+  /** By id of the received tensor. */
+  readonly #received = new Map<number, Origin>();
+  #messages = 0;
+
+  constructor(id: ContextId, self: number) {
+    this.id = id;
+    this.#self = self;
+    this.graph = new Graph(id);
+    contexts.set(this.graph, this);
+  }
+
+  /** The context in which the current flow runs, recording or not. */
+  static current(): DistContext | undefined {
+    const graph = Graph.current();
+    return graph === undefined ? undefined : contexts.get(graph);
+  }
+
+  /**
+   * Tensors leave for `peer`: the ones that depend on anything here become roots that a gradient may reach.
+   * @returns what the receiver must be told: the message's name and the positions of those tensors
+   */
+  send(peer: number, tensors: readonly tf.Tensor[]): readonly [MessageId, readonly number[]] {
+    this.peers.add(peer);
+    const indices = [...tensors.keys()].filter((i) =>
+      this.graph.requiresGrad(tensors[i] as tf.Tensor),
+    );
+    const message = `${this.#self}.${++this.#messages}`;
+    if (indices.length > 0) this.#sent.set(message, tensors);
+    return [message, indices];
+  }
+
+  /** Tensors came from `peer`: those at `indices` become leaves, whose gradients go back there. */
+  receive(
+    peer: number,
+    [message, indices]: readonly [MessageId, readonly number[]],
+    tensors: readonly tf.Tensor[],
+  ): void {
+    this.peers.add(peer);
+    for (const index of indices) {
+      const tensor = tensors[index];
+      if (tensor === undefined) continue;
+      this.graph.leaf(tensor);
+      this.#received.set(tensor.id, { peer, message, index });
+    }
+  }
+
+  /** Tensors of a message that this worker sent. */
+  sent(message: MessageId, indices: readonly number[]): readonly tf.Tensor[] | undefined {
+    const tensors = this.#sent.get(message);
+    return tensors === undefined ? undefined : indices.map((index) => tensors[index] as tf.Tensor);
+  }
+
+  originOf(leaf: tf.Tensor): Origin | undefined {
+    return this.#received.get(leaf.id);
+  }
+
+  /** This worker's share of a pass, begun at its first mention. */
+  pass(start: PassStart): PassShare {
+    const known = this.passes.get(start.id);
+    if (known !== undefined) return known;
+    const share = new PassShare(this, start);
+    this.passes.set(start.id, share);
+    return share;
+  }
+
+  /** Frees everything, passes under way included. */
+  release(): void {
+    for (const share of this.passes.values()) share.dispose();
+    this.passes.clear();
+    this.graph.release();
+  }
+}

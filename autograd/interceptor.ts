@@ -1,0 +1,45 @@
+/**
+ * How calls are recorded: tensors that leave inside a context become roots, those that arrive become leaves, and the
+ * callee works in its share of the same context. The meta data of a message: context, message name, positions of the
+ * tensors that need gradients.
+ */
+
+import type { CallView, IncomingTrace, Interceptor, OutgoingTrace } from '../rpc/internal.ts';
+import { frameSlot } from '../tensor/index.ts';
+import type { ContextId } from './context-id.ts';
+import type { Contexts } from './contexts.ts';
+import type { MessageId } from './dist-context.ts';
+
+type Sent = readonly [MessageId, readonly number[]];
+
+export class AutogradInterceptor implements Interceptor {
+  readonly key: string = 'autograd';
+  readonly #contexts: Contexts;
+
+  constructor(contexts: Contexts) {
+    this.#contexts = contexts;
+  }
+
+  outgoing({ peer, tensors }: CallView): OutgoingTrace | undefined {
+    const context = this.#contexts.current();
+    const isRecording = frameSlot.get()?.recorder?.tape != null;
+    if (context === undefined || !isRecording) return undefined;
+    context.graph.assertAlive();
+    return {
+      meta: [context.id, ...context.send(peer, tensors)],
+      answered: (meta, results) => {
+        if (meta != null) context.receive(peer, meta as Sent, results);
+      },
+    };
+  }
+
+  incoming({ peer, tensors }: CallView, meta: unknown): IncomingTrace {
+    const [id, ...sent] = meta as [ContextId, ...Sent];
+    const context = this.#contexts.join(id);
+    context.receive(peer, sent, tensors);
+    return {
+      run: (work) => context.graph.run(work),
+      answer: (results) => context.send(peer, results),
+    };
+  }
+}

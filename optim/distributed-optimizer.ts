@@ -1,0 +1,76 @@
+/** Drives the parameters of a remotely hosted model. PyTorch: `torch.distributed.optim.DistributedOptimizer`. */
+import type { ContextId } from '../autograd/index.ts';
+import { GradwireError } from '../errors.ts';
+import type { Worker } from '../rpc/index.ts';
+import { RRef } from '../rpc/index.ts';
+import { currentWorker } from '../rpc/internal.ts';
+import type { tf } from '../tensor/index.ts';
+import { LocalOptimizer } from './local-optimizer.ts';
+import { type OptimizerClass, optimizerName } from './rule.ts';
+
+export class DistributedOptimizer<O extends object> implements Disposable {
+  readonly #locals: readonly RRef<LocalOptimizer>[];
+
+  /**
+   * Makes one optimizer of class `optimizer` on every worker that owns some of `parameters`. Returns at once: `step` waits
+   * until they exist, `ready` tells of failures early.
+   *
+   * @param parameters at least one, none twice; the optimizer has references of its own, these stay the caller's
+   * @throws GradwireError `invalid_argument`, `not_registered` for an optimizer class without a name
+   */
+  constructor(optimizer: OptimizerClass<O>, parameters: readonly RRef<tf.Variable>[], options: O) {
+    if (!Array.isArray(parameters) || parameters.length === 0) {
+      throw new GradwireError(
+        'invalid_argument',
+        'DistributedOptimizer needs at least one parameter',
+      );
+    }
+    const byOwner = new Map<string, RRef<tf.Variable>[]>();
+    const seen = new Set<RRef<tf.Variable>>();
+    for (const parameter of parameters) {
+      const isReference: boolean = RRef.is(parameter);
+      if (!isReference) {
+        throw new GradwireError(
+          'invalid_argument',
+          'a parameter of DistributedOptimizer is no RRef',
+        );
+      }
+      if (seen.has(parameter)) {
+        throw new GradwireError('invalid_argument', `${parameter} is given twice`);
+      }
+      seen.add(parameter);
+      const owner = parameter.ownerName();
+      byOwner.set(owner, [...(byOwner.get(owner) ?? []), parameter]);
+    }
+    const name = optimizerName(optimizer);
+    const worker = currentWorker<Worker>();
+    this.#locals = [...byOwner].map(([owner, owned]) =>
+      worker.remote(owner, LocalOptimizer, [name, owned, options]),
+    );
+  }
+
+  /** Resolves when the optimizers exist on all owners. @throws what the creation failed with */
+  async ready(): Promise<void> {
+    await settleAll(this.#locals.map((local) => local.rpcAsync().ready()));
+  }
+
+  /**
+   * One update on every owner, each by its own gradients of the context; parameters without one are skipped. At most once.
+   * Updates of several trainers on one owner follow each other. PyTorch: `step`.
+   *
+   * @throws GradwireError (as rejection) the first failure, when all owners have answered
+   */
+  async step(contextId: ContextId): Promise<void> {
+    await settleAll(this.#locals.map((local) => local.rpcAsync().step(contextId)));
+  }
+
+  /** Lets go of the optimizers on the owners; their state is freed there. */
+  [Symbol.dispose](): void {
+    for (const local of this.#locals) local.dispose();
+  }
+}
+
+async function settleAll(calls: readonly Promise<unknown>[]): Promise<void> {
+  const results = await Promise.allSettled(calls);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}

@@ -1,0 +1,49 @@
+/** The part of a DistributedOptimizer on one worker that owns parameters. Called remotely, by name. */
+import { type ContextId, getGradients, noGrad } from '../autograd/index.ts';
+import { GradwireError } from '../errors.ts';
+import { type RRef, register } from '../rpc/index.ts';
+import { tf } from '../tensor/index.ts';
+import { type Optimizer, optimizerNamed } from './rule.ts';
+
+export class LocalOptimizer {
+  readonly #optimizer: Promise<Optimizer>;
+
+  /** @param name of a registered optimizer class; @param parameters references of this worker; they are let go of here */
+  constructor(name: string, parameters: readonly RRef<tf.Variable>[], options: object) {
+    const Class = optimizerNamed(name);
+    this.#optimizer = localVariables(parameters).then((variables) => new Class(variables, options));
+    this.#optimizer.catch(() => {});
+  }
+
+  /** Resolves when the optimizer exists. */
+  async ready(): Promise<void> {
+    await this.#optimizer;
+  }
+
+  /** Updates the parameters by the gradients that the context holds on this worker. Awaits nothing in between. */
+  async step(contextId: ContextId): Promise<void> {
+    const optimizer = await this.#optimizer;
+    noGrad(() => optimizer.step(getGradients(contextId)));
+  }
+
+  [Symbol.dispose](): void {
+    this.#optimizer.then(
+      (optimizer) => optimizer.dispose(),
+      () => {},
+    );
+  }
+}
+
+async function localVariables(parameters: readonly RRef<tf.Variable>[]): Promise<tf.Variable[]> {
+  const values = await Promise.all(parameters.map((rref) => rref.localValue()));
+  for (const rref of parameters) rref.dispose();
+  return values.map((value) => {
+    if (value instanceof tf.Variable) return value;
+    throw new GradwireError(
+      'invalid_argument',
+      'a parameter of the optimizer is not a tf.Variable',
+    );
+  });
+}
+
+register({ 'gradwire.LocalOptimizer': LocalOptimizer });

@@ -1,0 +1,62 @@
+/** The calls of a user as functions: they speak for the current worker (`currentWorker`). */
+import { currentWorker } from './current.ts';
+import type { RRef } from './rref.ts';
+import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
+import type { CallOptions, Here, Rest } from './types.ts';
+import type { Worker } from './worker.ts';
+import type { Peer, WorkerInfo } from './worker-info.ts';
+
+/** See `Worker.rpcSync`. */
+export async function rpcSync<A extends unknown[], R>(
+  to: Peer,
+  fn: (...args: A) => R,
+  ...rest: Rest<A>
+): Promise<Here<Awaited<R>>> {
+  return await currentWorker<Worker>().rpcAsync(to, fn, ...rest);
+}
+
+/** See `Worker.rpcAsync`. */
+export function rpcAsync<A extends unknown[], R>(
+  to: Peer,
+  fn: (...args: A) => R,
+  ...rest: Rest<A>
+): Promise<Here<Awaited<R>>> {
+  return currentWorker<Worker>().rpcAsync(to, fn, ...rest);
+}
+
+/** See `Worker.remote`. */
+export function remote<A extends unknown[], T>(
+  to: Peer,
+  cls: abstract new (...args: A) => T,
+  ...rest: Rest<A>
+): RRef<T>;
+export function remote<A extends unknown[], R>(
+  to: Peer,
+  fn: (...args: A) => R,
+  ...rest: Rest<A>
+): RRef<Awaited<R>>;
+export function remote(
+  to: Peer,
+  // biome-ignore lint/suspicious/noExplicitAny: the overloads say what may be given
+  callable: any,
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  ...rest: any
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+): RRef<any> {
+  return currentWorker<Worker>().remote(to, callable, ...rest);
+}
+
+/** See `Worker.getWorkerInfo`. */
+export function getWorkerInfo(peer?: Peer): WorkerInfo {
+  return currentWorker<Worker>().getWorkerInfo(peer);
+}
+
+/** See `Worker.barrier`. */
+export function barrier(names?: readonly string[], options?: CallOptions): Promise<void> {
+  return currentWorker<Worker>().barrier(names, options);
+}
+
+/** See `Worker.shutdown`. */
+export function shutdown(options?: ShutdownOptions): Promise<ShutdownReport> {
+  return currentWorker<Worker>().shutdown(options);
+}

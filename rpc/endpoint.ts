@@ -1,0 +1,228 @@
+/**
+ * One worker's traffic: a channel per peer, the requests it waits for, and what others ask of it. Knows how a request
+ * travels and is answered, not what it asks for. Requests are sent at most once.
+ */
+import { GradwireError } from '../errors.ts';
+import { enterFrame, frameSlot, outside } from '../tensor/index.ts';
+import { Channel } from './channel.ts';
+import { Deadlines } from './deadlines.ts';
+import { discard } from './discard.ts';
+import { fromWire } from './failure.ts';
+import { type Answer, type Handler, IncomingRequests, type RawMessage } from './incoming.ts';
+import type { Interceptor, OutgoingTrace } from './interceptor.ts';
+import type { MessageKind } from './message.ts';
+import type { Outgoing } from './outbox.ts';
+import { type Packet, pack, type Unpacked, unpack } from './packet.ts';
+import { PendingRequests, type Request } from './pending.ts';
+import type { Connection } from './transport.ts';
+import type { Extension } from './value-codec.ts';
+
+/** What the values of messages to or from one peer may hold beyond plain ones. */
+export interface PeerExtensions {
+  /** @param commits is filled with what must happen once the message is sure to be sent */
+  outgoing(peer: number, commits: (() => void)[]): readonly Extension[];
+  incoming(peer: number): ReadonlyMap<number, Extension>;
+}
+
+export interface EndpointOptions {
+  nameOf(peer: number): string;
+  readonly extensions: PeerExtensions;
+  readonly interceptors: readonly Interceptor[];
+  readonly maxMessageBytes: number;
+  /** A peer's connection is over. */
+  onPeerGone(peer: number, isFarewell: boolean): void;
+  /** Runs a handler as this worker, called by `peer`. */
+  enter<R>(peer: number, work: () => R): R;
+}
+
+/** Where a packet goes and what it is. */
+type Posting = Omit<Outgoing, 'packet'> & { readonly peer: number };
+
+export class Endpoint {
+  readonly #options: EndpointOptions;
+  readonly #channels = new Map<number, Channel>();
+  readonly #deadlines = new Deadlines();
+  readonly #pending: PendingRequests;
+  readonly #incoming: IncomingRequests;
+  /** Messages to a peer that are still being read from a device: later ones wait for them. */
+  readonly #posting = new Map<number, Promise<void>>();
+  readonly #onIdle: (() => void)[] = [];
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+    const checkIdle = (): void => this.#checkIdle();
+    this.#pending = new PendingRequests(this.#deadlines, options.nameOf, checkIdle);
+    this.#incoming = new IncomingRequests({
+      interceptors: options.interceptors,
+      extensions: (peer) => options.extensions.incoming(peer),
+      enter: options.enter,
+      answer: (answer) => this.#reply(answer),
+      done: checkIdle,
+    });
+  }
+
+  /** Requests of this worker that have no answer yet. */
+  get waitingCount(): number {
+    return this.#pending.size;
+  }
+
+  /** Requests of others that are being worked on. */
+  get runningCount(): number {
+    return this.#incoming.running;
+  }
+
+  handle(kind: MessageKind, handler: Handler): void {
+    this.#incoming.handle(kind, handler);
+  }
+
+  attach(peer: number, connection: Connection): void {
+    const channel = new Channel(connection, this.#options.maxMessageBytes, {
+      message: (kind, id, bytes) => outside(() => this.#message(peer, { kind, id, bytes })),
+      close: (isFarewell, reason) => {
+        if (this.#channels.get(peer) === channel) this.#channels.delete(peer);
+        this.#pending.failPeer(peer, isFarewell, reason);
+        this.#options.onPeerGone(peer, isFarewell);
+      },
+    });
+    this.#channels.set(peer, channel);
+  }
+
+  isConnected(peer: number): boolean {
+    return this.#channels.get(peer)?.isOpen ?? false;
+  }
+
+  /**
+   * Sends a request and resolves with the body of the answer, whose tensors belong to the caller's surroundings.
+   * What cannot be sent is thrown at once; everything later rejects.
+   */
+  request(request: Request): Promise<unknown> {
+    const { peer, kind, order } = request;
+    this.#channel(peer, request.what);
+    const commits: (() => void)[] = [];
+    const traces = new Map<string, OutgoingTrace>();
+    const extensions = this.#options.extensions.outgoing(peer, commits);
+    const packet = pack(request, extensions, (tensors) => {
+      const meta: Record<string, unknown> = { timeoutMs: request.timeoutMs };
+      for (const interceptor of this.#options.interceptors) {
+        const trace = interceptor.outgoing({ peer, kind, tensors });
+        if (trace === undefined) continue;
+        traces.set(interceptor.key, trace);
+        meta[interceptor.key] = trace.meta;
+      }
+      return meta;
+    });
+    const { id, answer } = this.#pending.add({ request, traces, frame: frameSlot.get() });
+    const posting = { peer, kind, id, ...(order === undefined ? {} : { order }) };
+    this.#post(posting, packet, commits);
+    return answer;
+  }
+
+  /** Sends a message that is not answered; it is lost if the peer is gone. */
+  notify(peer: number, kind: MessageKind, head: unknown, order: readonly string[] = []): void {
+    if (!this.isConnected(peer)) return;
+    const packet = pack({ head, body: null, bodyName: 'notice' }, [], () => null);
+    this.#post({ peer, kind, id: 0, order }, packet, []);
+  }
+
+  /** Resolves when no request is under way in either direction; false if `timeoutMs` is over before. */
+  idle(timeoutMs: number): Promise<boolean> {
+    if (this.#isIdle) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const deadline = this.#deadlines.add(timeoutMs, () => resolve(false));
+      this.#onIdle.push(() => {
+        deadline.cancel();
+        resolve(true);
+      });
+    });
+  }
+
+  /** Ends every connection in good order; what still waits is cancelled. Resolves when all are over; bounded. */
+  async close(): Promise<void> {
+    const over = [...this.#channels.values()].map((channel) => channel.close());
+    this.#pending.close();
+    this.#deadlines.close();
+    await Promise.all(over);
+  }
+
+  get #isIdle(): boolean {
+    return this.waitingCount === 0 && this.runningCount === 0;
+  }
+
+  #checkIdle(): void {
+    if (this.#isIdle) for (const tell of this.#onIdle.splice(0)) tell();
+  }
+
+  #channel(peer: number, what: string): Channel {
+    const channel = this.#channels.get(peer);
+    if (channel?.isOpen) return channel;
+    const name = this.#options.nameOf(peer);
+    const details = { peer: name, stage: 'call', maybeExecuted: false };
+    throw new GradwireError('unavailable', `${name} is gone: ${what} was not sent`, details);
+  }
+
+  /** Puts a packet on the peer's channel, behind those that are still being read from a device. */
+  #post(
+    posting: Posting,
+    packet: Packet | Promise<Packet>,
+    commits: readonly (() => void)[],
+  ): void {
+    const { peer, ...message } = posting;
+    const send = (ready: Packet): void => {
+      try {
+        this.#channel(peer, 'the message').send({ ...message, packet: ready });
+        for (const commit of commits) commit();
+      } catch (error) {
+        this.#pending.fail(message.id, error as Error);
+      }
+    };
+    const before = this.#posting.get(peer);
+    if (before === undefined && !(packet instanceof Promise)) return send(packet);
+    const sent = Promise.all([packet, before])
+      .then(([ready]) => send(ready))
+      .catch((error: Error) => this.#pending.fail(message.id, error))
+      .finally(() => {
+        if (this.#posting.get(peer) === sent) this.#posting.delete(peer);
+      });
+    this.#posting.set(peer, sent);
+  }
+
+  #message(peer: number, message: RawMessage): void {
+    if (message.kind === 'reply' || message.kind === 'failure') this.#answer(peer, message);
+    else if (message.id === 0) this.#incoming.notice(peer, message);
+    else this.#incoming.request(peer, message);
+  }
+
+  #answer(peer: number, { kind, id, bytes }: RawMessage): void {
+    const extensions = this.#options.extensions.incoming(peer);
+    const pending = this.#pending.take(id, peer);
+    if (pending === undefined) return discard(bytes, extensions);
+    const { request, frame, traces, resolve, reject } = pending;
+    try {
+      frame?.recorder?.check();
+      const read = (): Unpacked => {
+        const answer = unpack(bytes, extensions);
+        const meta = answer.meta as Record<string, unknown> | null;
+        for (const [key, trace] of traces) trace.answered?.(meta?.[key], answer.tensors);
+        return answer;
+      };
+      const { body } = frame === undefined ? read() : enterFrame(frame, read);
+      if (kind === 'reply') resolve(body);
+      else reject(fromWire(body, this.#options.nameOf(peer), request.what));
+    } catch (error) {
+      discard(bytes, extensions);
+      reject(error as Error);
+    }
+  }
+
+  #reply({ peer, id, kind, body, traces }: Answer): void {
+    if (!this.isConnected(peer)) return;
+    const commits: (() => void)[] = [];
+    const extensions = this.#options.extensions.outgoing(peer, commits);
+    const packet = pack({ head: null, body, bodyName: 'the result' }, extensions, (tensors) => {
+      const meta: Record<string, unknown> = {};
+      for (const [key, trace] of traces) meta[key] = trace.answer?.(tensors);
+      return meta;
+    });
+    this.#post({ peer, kind, id }, packet, commits);
+  }
+}

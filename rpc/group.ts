@@ -1,0 +1,107 @@
+/**
+ * The master's book of who has joined a static group: takes requests one by one, says who must be refused and when the
+ * group is complete. Pure; carriers bring the requests and the answers.
+ */
+import { type ErrorCode, GradwireError } from '../errors.ts';
+import type { JoinRequest, Member } from './transport.ts';
+
+export type Candidate = JoinRequest & { readonly address: string };
+
+interface Waiting {
+  readonly resolve: (members: readonly Member[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Group {
+  readonly #worldSize: number;
+  readonly #members = new Map<number, Member>();
+  readonly #waiting = new Map<number, Waiting>();
+  #isComplete = false;
+
+  constructor(worldSize: number) {
+    this.#worldSize = worldSize;
+  }
+
+  /**
+   * Adds a worker; resolves with all members when the last has come.
+   * @throws GradwireError (as rejection) `duplicate_rank`, `duplicate_name`, `group_mismatch`
+   */
+  join(candidate: Candidate): Promise<readonly Member[]> {
+    const refusal = this.#refusal(candidate);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const { name, rank, address, incarnation } = candidate;
+    this.#members.set(rank, { name, rank, address, incarnation });
+    if (this.#members.size === this.#worldSize) return Promise.resolve(this.#complete());
+    this.#waiting.get(rank)?.reject(new GradwireError('cancelled', 'joined again'));
+    return new Promise((resolve, reject) => this.#waiting.set(rank, { resolve, reject }));
+  }
+
+  /** Gives up on behalf of `rank`, whose patience is over: the error names who is missing. */
+  expire(rank: number, timeoutMs: number): void {
+    this.#waiting.get(rank)?.reject(this.missing(timeoutMs));
+    this.#waiting.delete(rank);
+  }
+
+  /** A worker that was waiting has gone away; its place is free again. */
+  leave(rank: number, incarnation: string): void {
+    if (this.#isComplete || this.#members.get(rank)?.incarnation !== incarnation) return;
+    this.#members.delete(rank);
+    this.#waiting.delete(rank);
+  }
+
+  /** The master goes: nobody waits any longer. */
+  close(): void {
+    const error = new GradwireError('unavailable', 'the master left while the group was forming');
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+
+  /** The error that says who has not come, and who has. */
+  missing(timeoutMs: number): GradwireError {
+    const ranks = Array.from({ length: this.#worldSize }, (_, rank) => rank);
+    const missing = ranks.filter((rank) => !this.#members.has(rank)).join(', ');
+    const joined = [...this.#members.values()]
+      .sort((a, b) => a.rank - b.rank)
+      .map(({ name, rank }) => `${rank} (${name})`)
+      .join(', ');
+    return new GradwireError(
+      'init_timeout',
+      `waited ${timeoutMs / 1000} s for rank ${missing} of a group of ${this.#worldSize}; ` +
+        `joined: ${joined || 'none'}. Start the missing workers, or raise timeoutMs`,
+      { stage: 'init' },
+    );
+  }
+
+  #complete(): readonly Member[] {
+    this.#isComplete = true;
+    const members = [...this.#members.values()].sort((a, b) => a.rank - b.rank);
+    for (const { resolve } of this.#waiting.values()) resolve(members);
+    this.#waiting.clear();
+    return members;
+  }
+
+  #refusal({ name, rank, worldSize, incarnation }: Candidate): GradwireError | undefined {
+    const refuse = (code: ErrorCode, message: string): GradwireError =>
+      new GradwireError(code, message, { stage: 'init' });
+    if (worldSize !== this.#worldSize) {
+      return refuse(
+        'group_mismatch',
+        `${name} was started with world size ${worldSize}, the master with ${this.#worldSize}`,
+      );
+    }
+    if (!Number.isInteger(rank) || rank < 0 || rank >= worldSize) {
+      return refuse('invalid_argument', `rank ${rank} is not below the world size ${worldSize}`);
+    }
+    for (const member of this.#members.values()) {
+      if (member.incarnation === incarnation) continue;
+      if (member.rank === rank) {
+        return refuse('duplicate_rank', `rank ${rank} is taken by ${member.name}`);
+      }
+      if (member.name === name) {
+        return refuse('duplicate_name', `the name ${name} is taken by rank ${member.rank}`);
+      }
+    }
+    if (this.#isComplete) return refuse('group_mismatch', 'the group is complete');
+    return undefined;
+  }
+}

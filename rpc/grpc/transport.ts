@@ -1,0 +1,179 @@
+/** Carrier over gRPC: works everywhere, between processes and hosts. */
+import {
+  type ChannelCredentials,
+  Client,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import { ERROR_CODES, type ErrorCode, GradwireError } from '../../errors.ts';
+import { Group } from '../group.ts';
+import { type TokenSource, tokenSource } from '../security.ts';
+import type { Connection, Member, NodeOptions, Transport, TransportNode } from '../transport.ts';
+import { GrpcConnection } from './connection.ts';
+import type { JoinReply } from './gen/gradwire_pb.ts';
+import { GrpcServer } from './server.ts';
+import { CHANNEL_OPTIONS, JOIN, METADATA, OPEN, PROTOCOL } from './service.ts';
+
+/** Pause between attempts to reach a master that is not there yet. */
+const RETRY_MS = 100;
+/** How much longer than the master a worker waits, so that the master's answer, which names the missing, comes first. */
+const ANSWER_GRACE_MS = 2_000;
+
+export class GrpcTransport implements Transport {
+  readonly name: string = 'grpc';
+
+  async start(options: NodeOptions): Promise<TransportNode> {
+    const { rank, masterAddr, masterPort, token } = options;
+    const isMaster = rank === 0;
+    const group = isMaster ? new Group(options.worldSize) : undefined;
+    let tokens: TokenSource | undefined;
+    const server = await GrpcServer.listen({
+      host: isMaster ? masterAddr : (options.host ?? '127.0.0.1'),
+      port: isMaster ? masterPort : 0,
+      token: () => tokens?.read(),
+      group,
+      accept: options.accept,
+    });
+    try {
+      tokens = tokenSource(token, masterPort, isMaster);
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    return new GrpcNode(options, server, tokens, group);
+  }
+}
+
+class GrpcNode implements TransportNode {
+  readonly #options: NodeOptions;
+  readonly #server: GrpcServer;
+  readonly #tokens: TokenSource;
+  readonly #group: Group | undefined;
+
+  constructor(
+    options: NodeOptions,
+    server: GrpcServer,
+    tokens: TokenSource,
+    group: Group | undefined,
+  ) {
+    this.#options = options;
+    this.#server = server;
+    this.#tokens = tokens;
+    this.#group = group;
+  }
+
+  async join(timeoutMs: number): Promise<readonly Member[]> {
+    const { name, rank, worldSize, incarnation, masterAddr, masterPort } = this.#options;
+    const master = `${masterAddr}:${masterPort}`;
+    const host = this.#options.host ?? (rank === 0 ? masterAddr : '127.0.0.1');
+    const request = { name, rank, worldSize, incarnation, address: `${host}:${this.#server.port}` };
+    if (this.#group !== undefined) {
+      const group = this.#group;
+      const expiry = setTimeout(() => group.expire(rank, timeoutMs), timeoutMs);
+      return group.join({ ...request, timeoutMs }).finally(() => clearTimeout(expiry));
+    }
+    const deadline = Date.now() + timeoutMs;
+    let last: ServiceError | undefined;
+    while (Date.now() < deadline) {
+      const left = deadline - Date.now();
+      const answer = await this.#askMaster(master, { ...request, timeoutMs: left }, left);
+      if (!(answer instanceof Error)) return answer.members;
+      last = answer;
+      if (!this.#mayRetry(answer)) break;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+    if (last?.code === status.UNAUTHENTICATED) {
+      const message = `the master at ${master} refused this worker: ${last.details}`;
+      throw new GradwireError('unauthenticated', message, { stage: 'init' });
+    }
+    throw new GradwireError(
+      'init_timeout',
+      `rank 0 (the master at ${master}) did not answer within ${timeoutMs / 1000} s; ` +
+        'start it, or check masterAddr and masterPort',
+      { stage: 'init', cause: last },
+    );
+  }
+
+  async dial(member: Member, timeoutMs: number): Promise<Connection> {
+    const client = new Client(member.address, insecureOnly(), CHANNEL_OPTIONS);
+    try {
+      const stream = client.makeBidiStreamRequest(
+        OPEN.path,
+        OPEN.requestSerialize,
+        OPEN.responseDeserialize,
+        this.#metadata(),
+      );
+      // Refusals come as an error of the stream; acceptance as the server's metadata.
+      await new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(() => {
+          stream.cancel();
+          reject(new Error(`no answer within ${timeoutMs / 1000} s`));
+        }, timeoutMs);
+        stream.once('metadata', () => resolve());
+        stream.on('error', reject);
+        stream.once('metadata', () => clearTimeout(timer));
+        stream.once('error', () => clearTimeout(timer));
+      });
+      return new GrpcConnection(stream, member, () => client.close());
+    } catch (error) {
+      client.close();
+      throw new GradwireError(
+        'unavailable',
+        `cannot reach ${member.name} at ${member.address}: ${(error as Error).message}`,
+        { peer: member.name, stage: 'init', cause: error },
+      );
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#group?.close();
+    this.#tokens.close();
+    await this.#server.close();
+  }
+
+  /** One attempt to join. A refusal by the group is thrown, a failure to reach it is returned. */
+  async #askMaster(
+    master: string,
+    request: object,
+    timeoutMs: number,
+  ): Promise<JoinReply | ServiceError> {
+    const client = new Client(master, insecureOnly(), CHANNEL_OPTIONS);
+    const reply = await new Promise<JoinReply | ServiceError>((resolve) => {
+      client.makeUnaryRequest(
+        JOIN.path,
+        JOIN.requestSerialize,
+        JOIN.responseDeserialize,
+        request,
+        this.#metadata(),
+        { deadline: Date.now() + timeoutMs + ANSWER_GRACE_MS },
+        (error, value) => resolve(error ?? (value as JoinReply)),
+      );
+    });
+    client.close();
+    if (reply instanceof Error || reply.refusal === undefined) return reply;
+    const { code, message } = reply.refusal;
+    const known = code in ERROR_CODES ? (code as ErrorCode) : 'group_mismatch';
+    throw new GradwireError(known, message.replace(`${code}: `, ''), { stage: 'init' });
+  }
+
+  #mayRetry(error: ServiceError): boolean {
+    if (error.code === status.UNAUTHENTICATED) return this.#tokens.mayChange;
+    return error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED;
+  }
+
+  #metadata(): Metadata {
+    const metadata = new Metadata();
+    metadata.set(METADATA.token, this.#tokens.read() ?? 'none');
+    metadata.set(METADATA.protocol, PROTOCOL);
+    metadata.set(METADATA.rank, String(this.#options.rank));
+    metadata.set(METADATA.incarnation, this.#options.incarnation);
+    return metadata;
+  }
+}
+
+/** Loopback and addresses that the user called insecure: everything else was refused by the options. */
+function insecureOnly(): ChannelCredentials {
+  return credentials.createInsecure();
+}

@@ -1,0 +1,11 @@
+/** Remote procedure calls and references. PyTorch: `torch.distributed.rpc`. */
+export { barrier, getWorkerInfo, remote, rpcAsync, rpcSync, shutdown } from './api.ts';
+export { init } from './init.ts';
+export type { InitOptions } from './options.ts';
+export { named, register } from './registry.ts';
+export { type RemoteReferences, RRef } from './rref.ts';
+export type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
+export { MemoryTransport } from './transport-memory.ts';
+export type { CallOptions, Here, RemoteMethods, Rest } from './types.ts';
+export { Worker } from './worker.ts';
+export { type Peer, WorkerInfo } from './worker-info.ts';

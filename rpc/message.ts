@@ -1,0 +1,50 @@
+/**
+ * Every kind of message that workers exchange, one line of meaning each; a new message starts here. The numbers are the
+ * wire format. Requests are answered by `reply` or `failure` with the same id; notices are not answered.
+ */
+export const MESSAGES = {
+  // Requests of the user, which interceptors see.
+  call: 1, //        [name, args]: run a registered function, answer with its result
+  method: 2, //      [rref id, method, args]: run a method of the object behind an RRef, answer with its result
+  remote: 3, //      [name, args, rref id, fork id]: run a function or class and keep the result behind an RRef
+  fetch: 4, //       [rref id]: answer with the value of an RRef
+
+  // Upkeep of references: notices, in order with everything else on the pair's connection.
+  fork: 8, //        [rref id, fork id, rank]: to the owner: I passed the reference on to that worker
+  drop: 9, //        [rref id, fork id]: to the owner: this copy of the reference is gone
+
+  // The group.
+  barrier: 12, //    [key, ranks]: request, answered when all those ranks have asked for the same key
+
+  // Distributed autograd (handled by the autograd layer; rpc only carries them).
+  mark: 16, //       request: these results will get a gradient in the pass
+  gradient: 17, //   request: gradients of the tensors of one earlier message
+  passDone: 18, //   notice to the initiator: this worker's share of the pass is done, or has failed
+  finish: 19, //     request: make the gradients of the pass visible, or drop them
+  release: 20, //    notice: the autograd context is over
+
+  reply: 32, //      result of a request
+  failure: 33, //    error of a request
+
+  // Flow control and end of one connection: outside the credits.
+  credit: 48, //     payload u48: that many more bytes may come
+  offer: 49, //      payload u48: a large message of that many bytes wants to come
+  grant: 50, //      the oldest offer may come now
+  goodbye: 51, //    the worker leaves in good order; what follows is the end of the connection
+} as const;
+
+export type MessageKind = keyof typeof MESSAGES;
+
+const NAMES = new Map<number, MessageKind>(
+  Object.entries(MESSAGES).map(([name, id]) => [id, name as MessageKind]),
+);
+
+/** The kind of a wire number; undefined for a number that is none. */
+export function messageKind(id: number): MessageKind | undefined {
+  return NAMES.get(id);
+}
+
+/** Whether the kind belongs to the connection itself: never queued behind data, never counted in credits. */
+export function isConnectionKind(kind: MessageKind): boolean {
+  return MESSAGES[kind] >= MESSAGES.credit;
+}

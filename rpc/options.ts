@@ -1,0 +1,150 @@
+/** What `init` is told, by options and environment, checked before anything is started. Pure. */
+import { GradwireError } from '../errors.ts';
+import type { EngineName } from '../tensor/index.ts';
+import { isLoopback } from './security.ts';
+import type { Transport } from './transport.ts';
+
+export interface InitOptions {
+  /** Unique in the group: letters, digits, `_ : -`, shorter than 128. */
+  readonly name: string;
+  /** 0 to worldSize - 1; rank 0 is the master where the others meet. Default: RANK. */
+  readonly rank?: number;
+  /** Number of workers of the group. Default: WORLD_SIZE. */
+  readonly worldSize?: number;
+  /** `env://` (the default) or `tcp://host:port?rank=…&world_size=…`, as in PyTorch. */
+  readonly initMethod?: string;
+  /** Host of rank 0. Default: MASTER_ADDR, else 127.0.0.1. */
+  readonly masterAddr?: string;
+  /** Port of rank 0. Default: MASTER_PORT, else 29500. */
+  readonly masterPort?: number;
+  /** How long to wait for the group to be complete, in ms. Default: 60,000. */
+  readonly initTimeoutMs?: number;
+  /** Time limit of calls that set none, in ms. Default: 60,000. */
+  readonly timeoutMs?: number;
+  /** Address under which the others reach this worker. Default: loopback. */
+  readonly host?: string;
+  /** Secret of the run, the same for all workers. Default: GRADWIRE_TOKEN, else a file that only this user can read. */
+  readonly token?: string;
+  /** Lets the group span hosts without encryption, for networks where nobody else is. Default: false. */
+  readonly insecure?: boolean;
+  /** What carries the messages. Default: `grpc`; `memory` for several workers in one process. */
+  readonly transport?: 'grpc' | 'memory' | Transport;
+  /** Longest message in bytes that is sent or accepted. Default: 1 GiB. */
+  readonly maxMessageBytes?: number;
+  /** Tensor engine to start. Default: GRADWIRE_ENGINE, else wasm. */
+  readonly engine?: EngineName;
+}
+
+export type ResolvedOptions = Required<
+  Omit<InitOptions, 'host' | 'token' | 'engine' | 'initMethod'>
+> &
+  Pick<InitOptions, 'host' | 'token' | 'engine'>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const NAME = /^[A-Za-z0-9_:-]{1,127}$/;
+
+/** Fills what is not given from `env`. @throws GradwireError `invalid_argument`, `insecure_address` */
+export function resolveOptions(options: InitOptions, env: Environment): ResolvedOptions {
+  const url = readInitMethod(options.initMethod ?? 'env://');
+  const rank = options.rank ?? url.rank ?? integer('RANK', env);
+  const worldSize = options.worldSize ?? url.worldSize ?? integer('WORLD_SIZE', env);
+  if (rank === undefined) throw invalid('no rank: give the option rank, or set RANK');
+  if (worldSize === undefined) throw invalid('no world size: give worldSize, or set WORLD_SIZE');
+  const resolved: ResolvedOptions = {
+    name: options.name,
+    rank,
+    worldSize,
+    masterAddr: options.masterAddr ?? url.masterAddr ?? env['MASTER_ADDR'] ?? '127.0.0.1',
+    masterPort: options.masterPort ?? url.masterPort ?? integer('MASTER_PORT', env) ?? 29500,
+    initTimeoutMs: options.initTimeoutMs ?? 60_000,
+    timeoutMs: options.timeoutMs ?? 60_000,
+    insecure: options.insecure ?? false,
+    transport: options.transport ?? 'grpc',
+    maxMessageBytes: options.maxMessageBytes ?? 1024 ** 3,
+    ...pick('host', options.host),
+    ...pick('token', options.token ?? env['GRADWIRE_TOKEN']),
+    ...pick('engine', options.engine),
+  };
+  check(resolved);
+  return resolved;
+}
+
+function check(options: ResolvedOptions): void {
+  const { name, rank, worldSize, masterAddr, masterPort, host, token } = options;
+  if (typeof name !== 'string' || !NAME.test(name)) {
+    throw invalid(
+      `the worker name ${JSON.stringify(name)} must be 1 to 127 letters, digits, _ : -`,
+    );
+  }
+  if (!Number.isInteger(worldSize) || worldSize < 1) {
+    throw invalid(`world size ${worldSize} is not a whole number of at least 1`);
+  }
+  if (!Number.isInteger(rank) || rank < 0 || rank >= worldSize) {
+    throw invalid(`rank ${rank} is not between 0 and ${worldSize - 1} (world size ${worldSize})`);
+  }
+  if (!Number.isInteger(masterPort) || masterPort < 1 || masterPort > 65535) {
+    throw invalid(`masterPort ${masterPort} is not a port`);
+  }
+  checkTimeout('initTimeoutMs', options.initTimeoutMs);
+  checkTimeout('timeoutMs', options.timeoutMs);
+  const exposed = [masterAddr, ...(host === undefined ? [] : [host])].filter((a) => !isLoopback(a));
+  if (exposed.length > 0 && !options.insecure) {
+    throw new GradwireError(
+      'insecure_address',
+      `${exposed[0]} is beyond this host, and messages are not encrypted: ` +
+        'set insecure: true if nobody else is on that network',
+      { stage: 'init' },
+    );
+  }
+  if (exposed.length > 0 && token === undefined) {
+    throw invalid('a group that spans hosts needs a token: set GRADWIRE_TOKEN for all workers');
+  }
+  if (!isLoopback(masterAddr) && rank > 0 && host === undefined) {
+    throw invalid('host is needed: the address under which the others reach this worker');
+  }
+}
+
+/** @throws GradwireError `invalid_argument` unless positive; Infinity is allowed */
+export function checkTimeout(name: string, timeoutMs: number): number {
+  if (typeof timeoutMs === 'number' && timeoutMs > 0) return timeoutMs;
+  throw invalid(`${name} ${timeoutMs} is not a positive number of milliseconds`);
+}
+
+interface FromUrl {
+  readonly rank?: number;
+  readonly worldSize?: number;
+  readonly masterAddr?: string;
+  readonly masterPort?: number;
+}
+
+function readInitMethod(text: string): FromUrl {
+  if (text === 'env://') return {};
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== 'tcp:' || url.hostname === '' || url.port === '') {
+    throw invalid(`initMethod ${text} is neither env:// nor tcp://host:port`);
+  }
+  const rank = url.searchParams.get('rank');
+  const worldSize = url.searchParams.get('world_size');
+  return {
+    masterAddr: url.hostname,
+    masterPort: Number(url.port),
+    ...(rank === null ? {} : { rank: Number(rank) }),
+    ...(worldSize === null ? {} : { worldSize: Number(worldSize) }),
+  };
+}
+
+function integer(name: string, env: Environment): number | undefined {
+  const text = env[name];
+  if (text === undefined || text === '') return undefined;
+  if (/^\d+$/.test(text)) return Number(text);
+  throw invalid(`${name}=${text} is not a whole number`);
+}
+
+function pick<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
+}
+
+function invalid(message: string): GradwireError {
+  return new GradwireError('invalid_argument', message, { stage: 'init' });
+}

@@ -1,0 +1,197 @@
+/**
+ * Decides what goes on a connection next. Small messages of one tick leave together in one chunk; large ones go in
+ * segments, at most two of them taking turns, and small messages pass between the segments. Nothing is sent beyond the
+ * credit that the receiver gave, and a message over `EAGER_BYTES` waits until the receiver has made room for it.
+ * Pure: writes through a function, is told about credit, and never looks at a clock.
+ */
+import { frameBytes, HEADER_BYTES, writeHeader } from './frame.ts';
+import type { MessageKind } from './message.ts';
+import type { Packet } from './packet.ts';
+
+/** Largest message that travels whole among others, in bytes. */
+export const SMALL_BYTES: number = 64 * 1024;
+/** Largest message that is sent without asking for room first, in bytes. */
+export const EAGER_BYTES: number = 4 * 1024 * 1024;
+/** What a receiver lets come unasked before it must hand out more, in bytes. */
+export const INITIAL_CREDIT_BYTES: number = 64 * 1024 * 1024;
+const CHUNK_BYTES = 256 * 1024;
+const INTERLEAVED = 2;
+
+export interface Outgoing {
+  readonly kind: MessageKind;
+  /** Id of the request that the message is or answers; 0 for notices. */
+  readonly id: number;
+  readonly packet: Packet;
+  /** What the message is about: messages that share a key arrive in the order in which they were pushed. */
+  readonly order?: readonly string[];
+}
+
+interface Bulk extends Outgoing {
+  readonly source: PartReader;
+  offset: number;
+  /** Asked for room and not yet let in. */
+  isWaiting: boolean;
+  /** Has room of its own: takes no credit. */
+  isGranted: boolean;
+}
+
+export class Outbox {
+  readonly #segmentBytes: number;
+  readonly #write: (chunk: Uint8Array) => boolean;
+  #credit = INITIAL_CREDIT_BYTES;
+  #urgent: Outgoing[] = [];
+  #small: Outgoing[] = [];
+  #bulk: Bulk[] = [];
+  #turn = 0;
+
+  /** @param write sends a chunk; false: nothing more until `pump` is called again */
+  constructor(segmentBytes: number, write: (chunk: Uint8Array) => boolean) {
+    this.#segmentBytes = segmentBytes;
+    this.#write = write;
+  }
+
+  get isEmpty(): boolean {
+    return this.#urgent.length + this.#small.length + this.#bulk.length === 0;
+  }
+
+  /** Queues a message of the connection itself, ahead of all others and outside the credit. */
+  pushUrgent(kind: MessageKind, packet: Packet): void {
+    this.#urgent.push({ kind, id: 0, packet });
+  }
+
+  push(message: Outgoing): void {
+    const { total, parts } = message.packet;
+    if (total <= SMALL_BYTES && !this.#bulk.some((earlier) => conflict(earlier, message))) {
+      this.#small.push(message);
+      return;
+    }
+    const asks = total > EAGER_BYTES;
+    const source = new PartReader(parts);
+    this.#bulk.push({ ...message, source, offset: 0, isWaiting: asks, isGranted: false });
+    if (asks) this.pushUrgent('offer', numberPacket(total));
+  }
+
+  addCredit(bytes: number): void {
+    this.#credit += bytes;
+  }
+
+  /** The receiver has room for the oldest offer. False if there is none: the peer broke the protocol. */
+  grant(): boolean {
+    const bulk = this.#bulk.find((entry) => entry.isWaiting);
+    if (bulk === undefined) return false;
+    bulk.isWaiting = false;
+    bulk.isGranted = true;
+    return true;
+  }
+
+  /**
+   * Sends what may go now, up to `budgetBytes`.
+   * @returns whether more could go at once: call again on the next tick
+   */
+  pump(budgetBytes: number): boolean {
+    let left = budgetBytes;
+    for (;;) {
+      if (left <= 0) return true;
+      const chunk = this.#nextSmall() ?? this.#nextSegment();
+      if (chunk === undefined) return false;
+      left -= chunk.length;
+      if (!this.#write(chunk)) return false;
+    }
+  }
+
+  #nextSmall(): Buffer | undefined {
+    const batch: Outgoing[] = [];
+    let bytes = 0;
+    const take = (queue: Outgoing[], isFree: boolean): void => {
+      while (queue[0] !== undefined) {
+        const { total } = queue[0].packet;
+        if (!isFree && total > this.#credit) return;
+        if (bytes > 0 && bytes + frameBytes(total) > CHUNK_BYTES) return;
+        if (!isFree) this.#credit -= total;
+        bytes += frameBytes(total);
+        batch.push(queue.shift() as Outgoing);
+      }
+    };
+    take(this.#urgent, true);
+    take(this.#small, false);
+    if (batch.length === 0) return undefined;
+    const chunk = Buffer.allocUnsafe(bytes);
+    let position = 0;
+    for (const { kind, id, packet } of batch) {
+      const { total } = packet;
+      writeHeader(chunk, position, { kind, id, length: total, offset: 0, total });
+      new PartReader(packet.parts).read(chunk, position + HEADER_BYTES, total);
+      position += frameBytes(total);
+    }
+    return chunk;
+  }
+
+  #nextSegment(): Buffer | undefined {
+    const active = this.#active();
+    for (let tries = 0; tries < active.length; tries++) {
+      const bulk = active[this.#turn++ % active.length] as Bulk;
+      const { kind, id, offset, packet } = bulk;
+      const length = Math.min(this.#segmentBytes, packet.total - offset);
+      if (!bulk.isGranted) {
+        if (length > this.#credit) continue;
+        this.#credit -= length;
+      }
+      const chunk = Buffer.allocUnsafe(frameBytes(length));
+      writeHeader(chunk, 0, { kind, id, length, offset, total: packet.total });
+      bulk.source.read(chunk, HEADER_BYTES, length);
+      bulk.offset += length;
+      if (bulk.offset === packet.total) this.#bulk.splice(this.#bulk.indexOf(bulk), 1);
+      return chunk;
+    }
+    return undefined;
+  }
+
+  /** The messages whose segments take turns: those begun, then the next that have nothing to wait for. */
+  #active(): Bulk[] {
+    const active = this.#bulk.filter((bulk) => bulk.offset > 0);
+    for (let i = 0; i < this.#bulk.length && active.length < INTERLEAVED; i++) {
+      const next = this.#bulk[i] as Bulk;
+      const mustWait = next.isWaiting || next.offset > 0;
+      if (mustWait || this.#bulk.slice(0, i).some((earlier) => conflict(earlier, next))) continue;
+      active.push(next);
+    }
+    return active;
+  }
+}
+
+function conflict(a: Outgoing, b: Outgoing): boolean {
+  return a.order?.some((key) => b.order?.includes(key)) ?? false;
+}
+
+/** Reads the parts of a packet one after another, as if they were one. */
+class PartReader {
+  readonly #parts: readonly Uint8Array[];
+  #part = 0;
+  #position = 0;
+
+  constructor(parts: readonly Uint8Array[]) {
+    this.#parts = parts;
+  }
+
+  read(target: Buffer, at: number, length: number): void {
+    let done = 0;
+    while (done < length) {
+      const part = this.#parts[this.#part] as Uint8Array;
+      const step = Math.min(length - done, part.byteLength - this.#position);
+      target.set(part.subarray(this.#position, this.#position + step), at + done);
+      done += step;
+      this.#position += step;
+      if (this.#position === part.byteLength) {
+        this.#part++;
+        this.#position = 0;
+      }
+    }
+  }
+}
+
+/** A packet of one number of 48 bits. */
+export function numberPacket(value: number): Packet {
+  const bytes = Buffer.alloc(6);
+  bytes.writeUIntLE(value, 0, 6);
+  return { parts: [bytes], total: bytes.length };
+}

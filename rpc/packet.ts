@@ -1,0 +1,148 @@
+/**
+ * One message: the fields of the protocol (`head`), the user's value (`body`), what interceptors add (`meta`), and the
+ * tensors of the body, which it refers to by number.
+ *
+ *     0 values length u32 | 4 table length u32 | head, body, meta | table: a header per tensor | padding to 8
+ *     then the bytes of each tensor, each padded to 8
+ */
+import { GradwireError } from '../errors.ts';
+import {
+  checkHeader,
+  makeTensor,
+  readTensor,
+  type TensorBytes,
+  type TensorHeader,
+  tf,
+} from '../tensor/index.ts';
+import { padded } from './frame.ts';
+import { type Extension, ValueDecoder, ValueEncoder } from './value-codec.ts';
+
+const PREFIX_BYTES = 8;
+
+/** A message ready to be sent: its parts in order, and their length in all. */
+export interface Packet {
+  readonly parts: readonly Uint8Array[];
+  readonly total: number;
+}
+
+export interface Message {
+  /** Fields of the protocol: plain values. */
+  readonly head: unknown;
+  /** The value of the user: arguments or result. */
+  readonly body: unknown;
+  /** What `body` is called in errors. */
+  readonly bodyName: string;
+}
+
+export interface Unpacked {
+  readonly head: unknown;
+  readonly body: unknown;
+  readonly meta: unknown;
+  /** The tensors of the body in the order in which the sender met them; they belong to the current scope. */
+  readonly tensors: readonly tf.Tensor[];
+}
+
+/**
+ * Takes a snapshot of the message and its tensors. The tensors are read, not consumed. On engines that can only be read
+ * asynchronously the packet comes later; what it holds is settled now.
+ *
+ * @param meta is told the tensors of the body and gives what interceptors add; plain values only
+ * @throws GradwireError `unsupported_value` with the path of what cannot be sent, `tensor_freed`
+ */
+export function pack(
+  message: Message,
+  extensions: readonly Extension[],
+  meta: (tensors: readonly tf.Tensor[]) => unknown,
+): Packet | Promise<Packet> {
+  const numbers = new Map<tf.Tensor, number>();
+  const encoder = new ValueEncoder(extensions, (value) => {
+    if (!(value instanceof tf.Tensor)) return undefined;
+    const known = numbers.get(value);
+    if (known !== undefined) return known;
+    numbers.set(value, numbers.size);
+    return numbers.size - 1;
+  });
+  encoder.encode(message.head, 'the head');
+  encoder.encode(message.body, message.bodyName);
+  const tensors = [...numbers.keys()];
+  const contents = tensors.map(readTensor);
+  encoder.encode(meta(tensors), 'meta');
+  if (contents.every((content): content is TensorBytes => !(content instanceof Promise))) {
+    return assemble(encoder, contents);
+  }
+  return Promise.all(contents).then((read) => assemble(encoder, read));
+}
+
+function assemble(encoder: ValueEncoder, contents: readonly TensorBytes[]): Packet {
+  const { writer } = encoder;
+  const valueBytes = writer.length;
+  const table = contents.map(({ header }) => [header.dtype, header.byteLength, ...header.shape]);
+  encoder.encode(table, 'tensors');
+  const head = Buffer.alloc(padded(PREFIX_BYTES + writer.length));
+  head.writeUInt32LE(valueBytes, 0);
+  head.writeUInt32LE(writer.length - valueBytes, 4);
+  head.set(writer.view(), PREFIX_BYTES);
+  const parts: Uint8Array[] = [head];
+  let total = head.length;
+  for (const { bytes } of contents) {
+    parts.push(bytes);
+    const filling = padded(bytes.byteLength) - bytes.byteLength;
+    if (filling > 0) parts.push(ZEROS.subarray(0, filling));
+    total += bytes.byteLength + filling;
+  }
+  return { parts, total };
+}
+
+const ZEROS = new Uint8Array(8);
+
+/**
+ * What a message holds. All sizes are checked against the bytes that are there before anything is
+ * made of them.
+ *
+ * @param make makes each tensor; the default makes it in the current scope
+ * @throws GradwireError `protocol_error`
+ */
+export function unpack(
+  message: Uint8Array,
+  extensions: ReadonlyMap<number, Extension>,
+  make: (header: TensorHeader, bytes: Uint8Array) => tf.Tensor = makeTensor,
+): Unpacked {
+  const buffer = Buffer.from(message.buffer, message.byteOffset, message.byteLength);
+  if (buffer.length < PREFIX_BYTES) throw malformed('no prefix');
+  const tableStart = PREFIX_BYTES + buffer.readUInt32LE(0);
+  const tableEnd = tableStart + buffer.readUInt32LE(4);
+  if (tableEnd > buffer.length) throw malformed('parts beyond its end');
+  const headers = readTable(buffer.subarray(tableStart, tableEnd));
+  let position = padded(tableEnd);
+  const contents = headers.map((header) => {
+    checkHeader(header, buffer.length - position);
+    const bytes = buffer.subarray(position, position + header.byteLength);
+    position += padded(header.byteLength);
+    return { header, bytes };
+  });
+  const tensors = contents.map(({ header, bytes }) => make(header, bytes));
+  const decoder = new ValueDecoder(
+    buffer.subarray(PREFIX_BYTES, tableStart),
+    extensions,
+    (index) => {
+      const tensor = tensors[index];
+      if (tensor === undefined) throw malformed(`no tensor ${index}`);
+      return tensor;
+    },
+  );
+  return { head: decoder.decode(), body: decoder.decode(), meta: decoder.decode(), tensors };
+}
+
+function readTable(bytes: Uint8Array): TensorHeader[] {
+  const table = new ValueDecoder(bytes, new Map(), () => undefined).decode();
+  if (!Array.isArray(table)) throw malformed('no table of tensors');
+  return table.map((row: unknown) => {
+    if (!Array.isArray(row)) throw malformed('a tensor without a header');
+    const [dtype, byteLength, ...shape] = row as [TensorHeader['dtype'], number, ...number[]];
+    return { dtype, byteLength, shape };
+  });
+}
+
+function malformed(what: string): GradwireError {
+  return new GradwireError('protocol_error', `a message has ${what}`, { stage: 'decode' });
+}

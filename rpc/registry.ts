@@ -1,0 +1,140 @@
+/**
+ * What peers may call in this process: functions and classes by name. Look-up is by name alone and only among own keys;
+ * nothing received is ever code (guarantee G1). One table for the process: every worker in it serves the same names.
+ */
+import { GradwireError } from '../errors.ts';
+import { didYouMean } from './nearest.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: what is registered is checked by the types of the calls
+export type AnyFunction = (...args: any[]) => unknown;
+// biome-ignore lint/suspicious/noExplicitAny: as above
+type AnyClass = abstract new (...args: any[]) => unknown;
+export type Callable = AnyFunction | AnyClass;
+
+const byName = new Map<string, Callable>();
+const byValue = new Map<Callable, string>();
+/** Stand-ins made by `named`. */
+const standIns = new WeakMap<Callable, string>();
+
+/**
+ * Makes functions and classes callable by peers, under the names of the record's own keys. Register before `init`, the
+ * same names in every process. Registering the same thing again does nothing.
+ *
+ * @throws GradwireError `already_registered` if a name stands for something else, `invalid_argument`
+ */
+export function register(entries: Readonly<Record<string, Callable>>): void {
+  for (const name of Object.keys(entries)) {
+    const value = entries[name];
+    if (typeof value !== 'function') {
+      throw new GradwireError('invalid_argument', `${name} is not a function or class`);
+    }
+    const known = byName.get(name);
+    if (known !== undefined && known !== value) {
+      throw new GradwireError('already_registered', `${name} is registered for something else`);
+    }
+    byName.set(name, value);
+    if (!byValue.has(value)) byValue.set(value, name);
+  }
+}
+
+/**
+ * A stand-in for a function or class that is registered under this name by the peer but not loaded here; it can be given
+ * to calls wherever the function itself could. `rpc.named<typeof getParameterServer>('getParameterServer')`
+ */
+export function named<T extends Callable>(name: string): T {
+  const standIn = (): never => {
+    throw new GradwireError('not_registered', `${name} is a stand-in: give it to an rpc call`);
+  };
+  standIns.set(standIn, name);
+  return standIn as unknown as T;
+}
+
+/** The name under which the callee knows `callable`. @throws GradwireError `not_registered`, `invalid_argument` */
+export function nameOf(callable: Callable): string {
+  if (typeof callable !== 'function') {
+    throw new GradwireError(
+      'invalid_argument',
+      `${String(callable)} is not a function or class; for a name alone use rpc.named(name)`,
+    );
+  }
+  const name = byValue.get(callable) ?? standIns.get(callable);
+  if (name !== undefined) return name;
+  throw new GradwireError(
+    'not_registered',
+    `${callable.name || 'an anonymous function'} was not registered: call rpc.register({ ` +
+      `${callable.name || 'name'} }) in every process before rpc.init`,
+    { maybeExecuted: false },
+  );
+}
+
+/** What is registered here under `name`. @throws GradwireError `unknown_function` with near names */
+export function lookUp(name: unknown): Callable {
+  const found = typeof name === 'string' ? byName.get(name) : undefined;
+  if (found !== undefined) return found;
+  const hint = didYouMean(String(name), byName.keys());
+  throw new GradwireError(
+    'unknown_function',
+    `no function or class ${name} is registered.${hint}`,
+    {
+      maybeExecuted: false,
+    },
+  );
+}
+
+/** The callable as a class, to be constructed; undefined for a function, to be called. */
+export function asClass(callable: Callable): (new (...args: unknown[]) => unknown) | undefined {
+  const isClass = /^class\b/.test(Function.prototype.toString.call(callable));
+  return isClass ? (callable as new (...args: unknown[]) => unknown) : undefined;
+}
+
+/**
+ * The method of a remote object: a function that is a data property of the prototype of its registered class or of a base
+ * class of that. Never an accessor, a symbol, `constructor`, `then`, a name that begins with `_`, or what the object itself
+ * carries.
+ *
+ * @throws GradwireError `unknown_method`
+ */
+export function methodOf(target: unknown, name: unknown): AnyFunction {
+  const isObject = typeof target === 'object' && target !== null;
+  const top: unknown = isObject ? Object.getPrototypeOf(target) : undefined;
+  const made = dataProperty(top, 'constructor');
+  if (!isObject || made === undefined || !byValue.has(made)) {
+    const what = made === undefined ? typeof target : `an object of class ${made.name}`;
+    throw new GradwireError(
+      'unknown_method',
+      `the reference holds ${what}, whose class is not registered: it has no remote methods`,
+      { maybeExecuted: false },
+    );
+  }
+  const names = new Set<string>();
+  for (let level = top; isBelowObject(level); level = Object.getPrototypeOf(level)) {
+    for (const key of Object.getOwnPropertyNames(level)) {
+      if (key === 'constructor' || key === 'then' || key.startsWith('_')) continue;
+      const value = dataProperty(level, key);
+      if (typeof value !== 'function') continue;
+      if (key === name) return value;
+      names.add(key);
+    }
+  }
+  const hint = didYouMean(String(name), names);
+  throw new GradwireError('unknown_method', `${made.name} has no remote method ${name}.${hint}`, {
+    maybeExecuted: false,
+  });
+}
+
+/** Whether the class of the object is registered. */
+export function isRegisteredInstance(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const made = dataProperty(Object.getPrototypeOf(value), 'constructor');
+  return made !== undefined && byValue.has(made);
+}
+
+function isBelowObject(level: unknown): level is object {
+  return typeof level === 'object' && level !== null && Object.getPrototypeOf(level) !== null;
+}
+
+function dataProperty(holder: unknown, key: string): AnyFunction | undefined {
+  if (typeof holder !== 'object' || holder === null) return undefined;
+  const value: unknown = Object.getOwnPropertyDescriptor(holder, key)?.value;
+  return typeof value === 'function' ? (value as AnyFunction) : undefined;
+}

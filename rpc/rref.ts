@@ -1,0 +1,183 @@
+/** References to objects on other workers, as the user holds them. */
+import { GradwireError } from '../errors.ts';
+import { collectTensors, tf } from '../tensor/index.ts';
+import { currentWorker } from './current.ts';
+import type { ForkId, References, RRefId } from './references.ts';
+import type { CallOptions, Here, MethodName, RemoteMethods } from './types.ts';
+import type { WorkerInfo } from './worker-info.ts';
+
+/** `rref.remote()`: each method runs on the owner, which keeps the result behind a reference. */
+export type RemoteReferences<T> = {
+  readonly [K in MethodName<T>]: T[K] extends (...args: infer A) => infer R
+    ? (...args: A) => RRef<Awaited<R>>
+    : never;
+};
+
+/** What a reference asks of its worker. */
+export interface ReferenceHost {
+  readonly info: WorkerInfo;
+  readonly references: References;
+  fetch(handle: Handle, options: CallOptions | undefined): Promise<unknown>;
+  callMethod(handle: Handle, method: string, call: MethodCall): Promise<unknown>;
+  remoteMethod(handle: Handle, method: string, call: MethodCall): RRef<unknown>;
+  release(handle: Handle): void;
+}
+
+export interface MethodCall {
+  readonly args: readonly unknown[];
+  readonly options: CallOptions | undefined;
+}
+
+/** One copy of a reference; the library alone makes them. */
+export class Handle {
+  readonly host: ReferenceHost;
+  readonly id: RRefId;
+  readonly fork: ForkId;
+  readonly owner: WorkerInfo;
+  /** Why the object could not be made, as far as this worker knows. */
+  failure: Error | undefined;
+  isDisposed = false;
+
+  constructor(host: ReferenceHost, owner: WorkerInfo, id: RRefId, fork: ForkId) {
+    this.host = host;
+    this.owner = owner;
+    this.id = id;
+    this.fork = fork;
+  }
+}
+
+/** The safety net: lets go of references that were collected without `dispose`. */
+const collected = new FinalizationRegistry<Handle>((handle) => handle.host.release(handle));
+
+/**
+ * A reference to an object that lives on one worker, its owner, and is freed when no reference to it is left. It can be
+ * sent to any worker of the group, at any depth of a value. Let go of it by `using` or `dispose`; what is not is let go
+ * of when it is collected as garbage. PyTorch: `torch.distributed.rpc.RRef`.
+ */
+export class RRef<T> implements Disposable {
+  readonly #handle: Handle;
+
+  /**
+   * Makes this worker the owner of `value`. Tensors in it (variables and kept ones excepted) belong to the reference from
+   * now on and are freed with it.
+   */
+  constructor(value: T) {
+    if (value instanceof Handle) {
+      this.#handle = value;
+    } else {
+      const host = currentWorker<ReferenceHost>();
+      const { references, info } = host;
+      const handle = new Handle(host, info, references.newId(), references.newForkId());
+      references.addFork(handle.id, handle.fork, info.id);
+      const owned = collectTensors(value).filter((t) => !t.kept && !(t instanceof tf.Variable));
+      references.create(handle.id)({ value, free: () => tf.dispose(owned) });
+      for (const tensor of owned) tf.keep(tensor);
+      this.#handle = handle;
+    }
+    collected.register(this, this.#handle, this);
+  }
+
+  /** The worker on which the object lives. */
+  owner(): WorkerInfo {
+    return this.#handle.owner;
+  }
+
+  ownerName(): string {
+    return this.#handle.owner.name;
+  }
+
+  isOwner(): boolean {
+    return this.#handle.owner.id === this.#handle.host.info.id;
+  }
+
+  /**
+   * A copy of the object, which must be a value that can be sent; its tensors belong to the caller's scope, or to the
+   * caller where there is none. Waits until the object is there. At most once.
+   */
+  toHere(options?: CallOptions): Promise<Here<T>> {
+    const handle = this.#live();
+    return handle.host.fetch(handle, options) as Promise<Here<T>>;
+  }
+
+  /** The object itself, on its owner. @throws GradwireError `not_owner` (as rejection) on any other worker */
+  async localValue(): Promise<T> {
+    const { owner, host, id } = this.#live();
+    if (!this.isOwner()) {
+      throw new GradwireError(
+        'not_owner',
+        `the object lives on ${owner.name}, not on ${host.info.name}: use toHere() for a copy`,
+        { peer: owner.name },
+      );
+    }
+    return (await host.references.value(id)) as T;
+  }
+
+  /** The methods of the object, run on its owner: each answers with a copy of the result. At most once. */
+  rpcSync(options?: CallOptions): RemoteMethods<T> {
+    return this.rpcAsync(options);
+  }
+
+  /** The same as `rpcSync`: waiting is what `await` does. */
+  rpcAsync(options?: CallOptions): RemoteMethods<T> {
+    const handle = this.#live();
+    return methods((method, args) =>
+      handle.host.callMethod(handle, method, { args, options }),
+    ) as RemoteMethods<T>;
+  }
+
+  /** The methods of the object, run on its owner, which keeps each result behind a new reference. At most once. */
+  remote(options?: CallOptions): RemoteReferences<T> {
+    const handle = this.#live();
+    return methods((method, args) =>
+      handle.host.remoteMethod(handle, method, { args, options }),
+    ) as RemoteReferences<T>;
+  }
+
+  /** Lets go of the object. Idempotent. */
+  dispose(): void {
+    collected.unregister(this);
+    this.#handle.host.release(this.#handle);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  toString(): string {
+    const { id, owner } = this.#handle;
+    return `RRef ${id} of ${owner.name}`;
+  }
+
+  /** The copy behind a reference. @throws GradwireError `rref_disposed`, or what the object's creation failed with */
+  static handleOf(rref: RRef<unknown>): Handle {
+    return rref.#live();
+  }
+
+  static is(value: unknown): value is RRef<unknown> {
+    return typeof value === 'object' && value !== null && #handle in value;
+  }
+
+  /** The reference for a copy. */
+  static of<T>(handle: Handle): RRef<T> {
+    return new RRef(handle as unknown as T);
+  }
+
+  #live(): Handle {
+    const handle = this.#handle;
+    if (handle.isDisposed) {
+      throw new GradwireError('rref_disposed', `${this} was disposed on ${handle.host.info.name}`);
+    }
+    if (handle.failure !== undefined) throw handle.failure;
+    return handle;
+  }
+}
+
+/** An object with every method one may ask for. Never a promise: `then` is undefined, as are symbols. */
+function methods(invoke: (method: string, args: readonly unknown[]) => unknown): unknown {
+  return new Proxy(Object.create(null), {
+    get: (_, method) => {
+      if (typeof method !== 'string' || method === 'then') return undefined;
+      return (...args: unknown[]) => invoke(method, args);
+    },
+  });
+}

@@ -1,0 +1,82 @@
+/**
+ * What a carrier of frames has to do: start a worker's end, find the group at the master, and make connections. Memory
+ * and gRPC implement it; the same suite of tests runs over each.
+ */
+
+/** A member of the group, as the rendezvous makes it known to all. */
+export interface Member {
+  readonly name: string;
+  readonly rank: number;
+  /** Where the carrier reaches the member. */
+  readonly address: string;
+  /** Identity of one start of a process: a restarted worker is another incarnation. */
+  readonly incarnation: string;
+}
+
+/** What a worker tells the master when it joins. */
+export interface JoinRequest {
+  readonly name: string;
+  readonly rank: number;
+  readonly worldSize: number;
+  readonly incarnation: string;
+  /** How long this worker still waits for the others. */
+  readonly timeoutMs: number;
+}
+
+/** Who stands at the other end of a connection. */
+export interface PeerIdentity {
+  readonly rank: number;
+  readonly incarnation: string;
+}
+
+export interface ConnectionHandlers {
+  /** Bytes came; the view may be used after the call. */
+  data(chunk: Uint8Array): void;
+  /** There is room again after `write` returned false. */
+  drain(): void;
+  /** The connection is over, once; no bytes follow. `reason` says why unless this side closed it. */
+  close(reason: Error | undefined): void;
+}
+
+/** An ordered, reliable pair of byte streams to one peer. */
+export interface Connection {
+  readonly peer: PeerIdentity;
+  /** Length in bytes of the segments that suit the carrier. */
+  readonly segmentBytes: number;
+  /** Must be called once, before the first `write`. */
+  start(handlers: ConnectionHandlers): void;
+  /** Sends the chunk, which the connection owns from now on. False: wait for `drain` before the next. */
+  write(chunk: Uint8Array): boolean;
+  /** Ends the connection after what was written; bounded. */
+  close(): void;
+}
+
+export interface NodeOptions {
+  readonly name: string;
+  readonly rank: number;
+  readonly worldSize: number;
+  readonly masterAddr: string;
+  readonly masterPort: number;
+  readonly incarnation: string;
+  /** Address under which the others reach this worker; undefined: loopback. */
+  readonly host: string | undefined;
+  /** Secret of the run; undefined: shared through a file that only this user can read. */
+  readonly token: string | undefined;
+  /** Called for each connection that a peer makes, after its identity was checked. */
+  readonly accept: (connection: Connection) => void;
+}
+
+/** One worker's end of a carrier. */
+export interface TransportNode {
+  /** Tells the master of this worker; resolves with all members once the group is complete. */
+  join(timeoutMs: number): Promise<readonly Member[]>;
+  dial(member: Member, timeoutMs: number): Promise<Connection>;
+  /** Ends the node: refuses new connections and frees its port; bounded. */
+  close(): Promise<void>;
+}
+
+export interface Transport {
+  readonly name: string;
+  /** Starts listening. Rank 0's node is the master where the others join. */
+  start(options: NodeOptions): Promise<TransportNode>;
+}

@@ -1,0 +1,67 @@
+/** The types of remote calls: what crosses, and how. Types only. */
+import type { tf } from '../tensor/index.ts';
+import type { WorkerInfo } from './worker-info.ts';
+
+/** Options of one call. */
+export interface CallOptions {
+  /** How long to wait for the answer, in ms; Infinity waits as long as the peer lives. Default: the worker's, 60 s. */
+  readonly timeoutMs?: number;
+}
+
+/** Arguments may be left out when all parameters may. */
+export type Rest<A extends unknown[]> = [] extends A
+  ? [args?: A, options?: CallOptions]
+  : [args: A, options?: CallOptions];
+
+/** Any RRef: references cross as they are. */
+interface ReferenceLike {
+  ownerName(): string;
+  localValue(): Promise<unknown>;
+}
+
+type Leaf =
+  | null
+  | undefined
+  | boolean
+  | number
+  | bigint
+  | string
+  | Date
+  | Uint8Array
+  | WorkerInfo
+  | ReferenceLike;
+
+/** What a value of type `T` arrives as: a variable as a tensor, containers element by element, the rest as it is. */
+export type Here<T> = T extends Leaf
+  ? T
+  : T extends tf.Variable<infer R>
+    ? tf.Tensor<R>
+    : T extends tf.Tensor
+      ? T
+      : T extends Map<infer K, infer V>
+        ? Map<Here<K>, Here<V>>
+        : T extends Set<infer V>
+          ? Set<Here<V>>
+          : T extends object
+            ? { [K in keyof T]: Here<T[K]> }
+            : T;
+
+// biome-ignore lint/suspicious/noExplicitAny: methods of any signature
+type Method = (...args: any[]) => unknown;
+
+/** Names of the methods of `T` that can be called remotely. */
+export type MethodName<T> = {
+  [K in keyof T]: K extends `_${string}` | 'then' | 'constructor'
+    ? never
+    : T[K] extends Method
+      ? K
+      : never;
+}[keyof T] &
+  string;
+
+/** `rref.rpcSync()` and `rref.rpcAsync()`: each method runs on the owner and answers with a copy of its result. */
+export type RemoteMethods<T> = {
+  readonly [K in MethodName<T>]: T[K] extends (...args: infer A) => infer R
+    ? (...args: A) => Promise<Here<Awaited<R>>>
+    : never;
+};
