@@ -20,6 +20,7 @@ import { batchMatMul } from './kernels/matmul.ts';
 import { maxPoolGrad } from './kernels/max-pool-grad.ts';
 import { packageKernel } from './kernels/package-kernels.ts';
 import { unsortedSegmentSum } from './kernels/segment-sum.ts';
+import { sum } from './kernels/sum.ts';
 
 /** One kernel that is replaced. */
 export interface Repair {
@@ -43,6 +44,7 @@ export const REPAIRS: readonly Repair[] = [
     'scalar loop for transposes and batches: 12 to 48 times slower',
     batchMatMul,
   ),
+  wasm('Sum', 'slow', 'transposes the tensor for a sum over leading axes', sum),
   wasm('Identity', 'slow', 'copies the data, so saved tensors take memory twice', identity),
   wasm('MaxPoolGrad', 'wrong', 'no gradient for windows without a positive element', maxPoolGrad),
   wasm(

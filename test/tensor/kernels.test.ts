@@ -60,6 +60,25 @@ test('MaxPoolGrad gives the gradient to the first of equal elements, and to a Na
   }
 });
 
+test('Sum over any axes', async () => {
+  for (const shape of [[5], [1, 1], [7, 3], [8, 1], [2, 3, 4, 5], [3, 0, 2], [0, 4], [13, 9]]) {
+    const x = noise(shape, 3);
+    const count = shape.length;
+    const all = [...shape.keys()];
+    await expectSameOnBoth(() => [
+      tf.sum(x),
+      tf.sum(x, 0),
+      tf.sum(x, -1, true),
+      tf.sum(x, all.slice(0, count - 1)),
+      tf.sum(x, all.slice(0, count - 1), true),
+      tf.sum(x, all.slice(1)),
+    ]);
+    x.dispose();
+  }
+  const [whole = []] = await numbersOn('wasm', () => tf.sum(tf.ones([4, 2], 'int32'), 0));
+  expect(Array.from(whole)).toEqual([4, 4]);
+});
+
 test('unsortedSegmentSum and the gradient of gather', async () => {
   const x = noise([6, 3, 2], 1);
   const table = noise([5, 4], 2);
