@@ -9,6 +9,7 @@ import {
   unregisterKernel,
 } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import { cast } from './kernels/cast.ts';
 import { complex, imag, real } from './kernels/complex.ts';
 import { convFilterGrad } from './kernels/conv-filter-grad.ts';
 import { convInputGrad } from './kernels/conv-input-grad.ts';
@@ -46,6 +47,7 @@ export const REPAIRS: readonly Repair[] = [
   ),
   wasm('Sum', 'slow', 'transposes the tensor for a sum over leading axes', sum),
   wasm('Identity', 'slow', 'copies the data, so saved tensors take memory twice', identity),
+  wasm('Cast', 'wrong', '0.5 becomes false and -2 becomes 254 as bool', cast),
   wasm('MaxPoolGrad', 'wrong', 'no gradient for windows without a positive element', maxPoolGrad),
   wasm(
     'DepthwiseConv2dNativeBackpropFilter',

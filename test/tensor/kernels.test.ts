@@ -142,17 +142,35 @@ test('kernels of the cpu engine that stand in: einsum, pooling in 3-D, dilation'
   tf.dispose(tensors);
 });
 
+test('casts between dtypes', async () => {
+  await expectSameOnBoth(() => {
+    const x = tf.tensor([1.7, 0, -2.2, 0.5, 256, Number.NaN]);
+    const whole = tf.cast(tf.tensor([1.7, 0, -2.2, 256]), 'int32');
+    return [
+      whole,
+      tf.cast(x, 'bool'),
+      tf.cast(whole, 'bool'),
+      tf.cast(whole, 'float32'),
+      tf.cast(tf.cast(x, 'bool'), 'float32'),
+      tf.imag(tf.cast(whole, 'complex64')),
+      tf.cast(tf.cast(whole, 'complex64'), 'int32'),
+    ];
+  });
+});
+
 test('a clone shares its data until the last of them is disposed', async () => {
   const before = tf.engine().backend.numDataIds();
   await expectNoLeak(() => {
     const x = tf.tensor([1, 2, 3]);
     const words = tf.tensor(['a', 'b']);
     const clones = [tf.clone(x), tf.clone(words)];
+    clones.push(tf.engine().runKernel('Cast', { x }, { dtype: 'float32' }));
     expect(tf.engine().backend.numDataIds()).toBe(before + 2);
     tf.dispose([x, words]);
     expect(clones.map((clone) => Array.from(clone.dataSync()))).toEqual([
       [1, 2, 3],
       ['a', 'b'],
+      [1, 2, 3],
     ]);
     tf.dispose(clones);
   });
