@@ -4,7 +4,8 @@
  * holds), row by row of the result, and XNNPACK multiplies.
  *
  * x is first split into planes, one per channel and per phase of the stride, with the padding in them: in a plane every
- * window offset is a plain shift, whatever stride and padding are.
+ * window offset is a plain shift, whatever stride and padding are. With many channels whole planes are copied, and what
+ * lies between the windows meets zeros: an Inf or NaN in x then makes NaN of more of the gradient than it had to.
  */
 import type { Conv2DBackpropFilterAttrs, TensorInfo } from '@tensorflow/tfjs-core';
 import { type ConvAttrs, type ConvInfo, convInfo } from './conv-info.ts';
