@@ -7,6 +7,9 @@ import { type Dataset, IMAGE_BYTES, IMAGE_SIZE } from './dataset.ts';
 import { GLYPHS, type Stroke } from './glyphs.ts';
 import { Random } from './random.ts';
 
+// Looked up once: these are called for each pixel, and in a realm of its own, such as a test's, globals are slow.
+const { ceil, floor, max, min, round, sqrt } = Math;
+
 export interface DigitsOptions {
   /** Number of images. */
   readonly count: number;
@@ -157,7 +160,7 @@ function smooth(path: Float32Array): Float32Array {
   const last = path.length / 2 - 1;
   const parts = 4;
   const out = new Float32Array(2 * (last * parts + 1));
-  const at = (i: number, axis: number) => path[2 * Math.min(Math.max(i, 0), last) + axis] as number;
+  const at = (i: number, axis: number) => path[2 * min(max(i, 0), last) + axis] as number;
   for (let i = 0; i < last; i++) {
     for (let part = 0; part <= parts; part++) {
       const t = part / parts;
@@ -177,17 +180,17 @@ function drawSegment(ink: Float32Array, ends: Float32Array, pen: Pen): void {
   const [dx, dy] = [x1 - x0, y1 - y0];
   const lengthSquared = dx * dx + dy * dy || 1e-9;
   const reach = pen.radius + pen.edge / 2;
-  const left = Math.max(0, Math.floor(Math.min(x0, x1) - reach));
-  const right = Math.min(IMAGE_SIZE - 1, Math.ceil(Math.max(x0, x1) + reach));
-  const top = Math.max(0, Math.floor(Math.min(y0, y1) - reach));
-  const bottom = Math.min(IMAGE_SIZE - 1, Math.ceil(Math.max(y0, y1) + reach));
+  const left = max(0, floor(min(x0, x1) - reach));
+  const right = min(IMAGE_SIZE - 1, ceil(max(x0, x1) + reach));
+  const top = max(0, floor(min(y0, y1) - reach));
+  const bottom = min(IMAGE_SIZE - 1, ceil(max(y0, y1) + reach));
   for (let row = top; row <= bottom; row++) {
     for (let column = left; column <= right; column++) {
       const [px, py] = [column + 0.5 - x0, row + 0.5 - y0];
-      const along = Math.min(1, Math.max(0, (px * dx + py * dy) / lengthSquared));
+      const along = min(1, max(0, (px * dx + py * dy) / lengthSquared));
       const [offX, offY] = [px - along * dx, py - along * dy];
-      const distance = Math.sqrt(offX * offX + offY * offY);
-      const value = Math.min(1, (reach - distance) / pen.edge) * pen.ink;
+      const distance = sqrt(offX * offX + offY * offY);
+      const value = min(1, (reach - distance) / pen.edge) * pen.ink;
       const pixel = row * IMAGE_SIZE + column;
       if (value > (ink[pixel] as number)) ink[pixel] = value;
     }
@@ -199,7 +202,7 @@ function develop(ink: Float32Array, image: Uint8Array, random: Random): void {
   for (let pixel = 0; pixel < IMAGE_BYTES; pixel++) {
     const value = ink[pixel] as number;
     const noise = random.uniform(-1, 1) * (HAND.dust + HAND.grain * value);
-    image[pixel] = Math.round(255 * Math.min(1, Math.max(0, value + noise)));
+    image[pixel] = round(255 * min(1, max(0, value + noise)));
   }
 }
 
