@@ -99,10 +99,10 @@ export function usage(
   { command, about }: { command: string; about: string },
 ): string {
   const rows = Object.entries(spec).map(([name, flag]) => {
-    const range = flag.type === 'string' ? flag.choices?.join('|') : undefined;
-    const value = flag.type === 'boolean' ? '' : ` ${(range ?? flag.type).toUpperCase()}`;
+    const choices = flag.type === 'string' ? flag.choices?.join('|') : undefined;
+    const value = flag.type === 'boolean' ? '' : ` ${choices ?? flag.type.toUpperCase()}`;
     const preset = flag.default === undefined ? '' : ` (default ${flag.default})`;
-    return [`${dashed(name)}${range === undefined ? value : ` ${range}`}`, `${flag.help}${preset}`];
+    return [`${dashed(name)}${value}`, `${flag.help}${preset}`];
   });
   rows.push(['--help', 'this text']);
   const width = Math.max(...rows.map(([flag = '']) => flag.length));
