@@ -6,7 +6,10 @@ import type { CallOptions } from './types.ts';
 export interface ShutdownOptions {
   /** Wait for the other workers and for this worker's calls. Default: true. */
   readonly graceful?: boolean;
-  /** The longest that all of it may take, in ms. Default: 60,000. */
+  /**
+   * The longest that all of it may take, in ms. Default: as long as the other members live and work, as in PyTorch, and 60 s
+   * for each wait for calls.
+   */
   readonly timeoutMs?: number;
 }
 
@@ -30,19 +33,22 @@ export interface Leaver {
   ): Promise<void>;
 }
 
+/** How long calls that are under way may hold up a shutdown without a limit of its own. */
+const DRAIN_TIMEOUT_MS = 60_000;
+
 /** @param close ends connections and frees everything */
 export async function leave(
   worker: Leaver,
-  { graceful = true, timeoutMs = 60_000 }: ShutdownOptions,
+  { graceful = true, timeoutMs = Number.POSITIVE_INFINITY }: ShutdownOptions,
   close: () => Promise<void>,
 ): Promise<ShutdownReport> {
   const deadline = performance.now() + timeoutMs;
   const left = (): number => Math.max(1, deadline - performance.now());
   let drained = false;
   if (graceful) {
-    drained = await worker.endpoint.idle(left());
+    drained = await worker.endpoint.idle(Math.min(left(), DRAIN_TIMEOUT_MS));
     drained = (await agree(worker, left)) && drained;
-    drained = (await worker.endpoint.idle(left())) && drained;
+    drained = (await worker.endpoint.idle(Math.min(left(), DRAIN_TIMEOUT_MS))) && drained;
   }
   const cancelled = worker.endpoint.waitingCount + worker.endpoint.runningCount;
   await close();

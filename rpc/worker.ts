@@ -171,8 +171,8 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
   }
 
   /**
-   * Leaves the group: waits until all members want to leave and this worker's calls are done, at most `timeoutMs`, then
-   * ends connections and frees everything. Further calls return the same report.
+   * Leaves the group: waits until all members that live want to leave and this worker's calls are done, serving the others
+   * meanwhile, then ends connections and frees everything. Further calls return the same report.
    */
   shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
     this.#shutdown ??= outside(() => leave(this, options, () => this.#close()));

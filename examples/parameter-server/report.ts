@@ -1,0 +1,37 @@
+/** What a run tells of itself for `--json`. */
+import { rpc, tf } from 'gradwire';
+
+/** Live tensors after some steps, while no step is under way. */
+export interface Memory {
+  readonly iteration: number;
+  readonly trainerTensors: number;
+  readonly serverTensors: number;
+}
+
+export interface Report {
+  readonly rank: number;
+  readonly iterations: number;
+  readonly iterationsPerSecond: number;
+  /** Loss of every fifth batch. */
+  readonly losses: readonly number[];
+  readonly memory: readonly Memory[];
+}
+
+/** Number of live tensors in this process. */
+function countTensors(): number {
+  return tf.memory().numTensors;
+}
+
+rpc.register({ countTensors });
+
+/** Looks at the memory of this trainer and of the server, while all trainers wait. */
+export async function sampleMemory(
+  iteration: number,
+  trainers: readonly string[],
+): Promise<Memory> {
+  await rpc.barrier(trainers);
+  const serverTensors = await rpc.rpcSync('parameter_server', countTensors);
+  const trainerTensors = countTensors();
+  await rpc.barrier(trainers);
+  return { iteration, trainerTensors, serverTensors };
+}

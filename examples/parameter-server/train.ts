@@ -1,0 +1,114 @@
+/** The training loop, the test and the trainer process of the tutorial. */
+import { autograd, optim, rpc, tf } from 'gradwire';
+import type { Batches } from '../support/batches.ts';
+import { Progress } from '../support/progress.ts';
+import { remoteMethod } from './parameter-server.ts';
+import { type Memory, type Report, sampleMemory } from './report.ts';
+import { TrainerNet } from './trainer-net.ts';
+
+export interface TrainingOptions {
+  readonly rank: number;
+  /** Names of all trainers. */
+  readonly trainers: readonly string[];
+  readonly lr: number;
+  readonly seed: number;
+  /** Samples the memory of trainer and server while all trainers stand still. */
+  readonly watchMemory: boolean;
+}
+
+/** Steps after which the memory is looked at for the first time. */
+const WARM_UP = 10;
+
+export async function runTrainingLoop(
+  net: TrainerNet,
+  trainLoader: Batches,
+  { rank, trainers, lr, watchMemory }: TrainingOptions,
+): Promise<Report> {
+  // Build the DistributedOptimizer.
+  const paramRRefs = await net.getGlobalParamRRefs();
+  const optimizer = new optim.DistributedOptimizer(optim.SGD, paramRRefs, { lr });
+  const progress = new Progress({ label: `trainer${rank}`, total: trainLoader.length });
+  const memory: Memory[] = [];
+  const losses: number[] = [];
+  const start = performance.now();
+  let i = 0;
+  for await (const { x: data, y: target } of trainLoader) {
+    await autograd.context(async (contextId) => {
+      const modelOutput = await net.forward(data);
+      const loss = nllLoss(modelOutput, target);
+      if (i % 5 === 0) losses.push((await loss.data())[0] as number);
+      progress.update(i, { loss: losses.at(-1) as number });
+      await autograd.backward(contextId, [loss]);
+      // Ensure that the backward pass reached the server: every parameter has a gradient there.
+      const count = await remoteMethod('countDistGradients', net.paramServerRRef, contextId);
+      if (count !== paramRRefs.length) throw new Error(`only ${count} parameters have a gradient`);
+      await optimizer.step(contextId);
+    });
+    i++;
+    if (watchMemory && (i === WARM_UP || i === trainLoader.length)) {
+      memory.push(await sampleMemory(i, trainers));
+    }
+  }
+  const seconds = (performance.now() - start) / 1000;
+  progress.update(i, { loss: losses.at(-1) ?? Number.NaN });
+  progress.end();
+  console.log('Training complete!');
+  return { rank, iterations: i, iterationsPerSecond: i / seconds, losses, memory };
+}
+
+/** Negative log-likelihood of the targets `[batch]` under log-probabilities `[batch, 10]`. PyTorch: `F.nll_loss`. */
+function nllLoss(logProbs: tf.Tensor2D, target: tf.Tensor1D): tf.Scalar {
+  return tf.tidy(() => tf.neg(tf.mean(tf.sum(tf.mul(logProbs, tf.oneHot(target, 10)), 1))));
+}
+
+/**
+ * Part of the test images that the model classifies right. The tutorial leaves dropout on here and so measures less than the
+ * model can; we turn it off on the server.
+ */
+export async function getAccuracy(testLoader: Batches, model: TrainerNet): Promise<number> {
+  await remoteMethod('eval', model.paramServerRRef);
+  let correct = 0;
+  let total = 0;
+  for await (const { x: data, y: target } of testLoader) {
+    const out = await model.forward(data);
+    const hits = tf.tidy(() => tf.sum(tf.equal(tf.argMax(out, 1), target)));
+    correct += (await hits.data())[0] as number;
+    total += target.size;
+    tf.dispose([out, hits]);
+  }
+  await remoteMethod('train', model.paramServerRRef);
+  return correct / total;
+}
+
+export interface Loaders {
+  readonly trainLoader: Batches;
+  readonly testLoader: Batches;
+}
+
+/** Ranks 1 and up: trains; rank 1 tests when all are done. @returns accuracy and reports, on rank 1 */
+export async function runWorker(
+  init: rpc.InitOptions,
+  { trainLoader, testLoader }: Loaders,
+  options: TrainingOptions,
+): Promise<{ accuracy: number; reports: Report[] } | undefined> {
+  const { rank, trainers, seed } = options;
+  console.log(`Worker rank ${rank} initializing RPC`);
+  await using _worker = await rpc.init({ ...init, name: `trainer${rank}`, rank });
+  console.log(`Worker ${rank} done initializing RPC`);
+  const net = new TrainerNet({ seed });
+  const report = await runTrainingLoop(net, trainLoader, options);
+  if (rank !== 1) await rpc.rpcSync('trainer1', collectReport, [report]);
+  // Rank 1 tests the model when nobody changes it any more.
+  await rpc.barrier(trainers, { timeoutMs: Number.POSITIVE_INFINITY });
+  if (rank !== 1) return undefined;
+  return { accuracy: await getAccuracy(testLoader, net), reports: [report, ...collected] };
+}
+
+const collected: Report[] = [];
+
+/** Takes the report of another trainer. */
+function collectReport(report: Report): void {
+  collected.push(report);
+}
+
+rpc.register({ collectReport });
