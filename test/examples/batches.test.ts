@@ -1,13 +1,13 @@
 /** Batches: covering, disjoint, reproducible, and nothing left behind. */
-import '@tensorflow/tfjs-backend-cpu';
 import { beforeAll, expect, test } from '@jest/globals';
 import { tf } from 'gradwire';
 import { Batches, type BatchOptions } from '../../examples/support/batches.ts';
 import { type Dataset, IMAGE_BYTES } from '../../examples/support/dataset.ts';
+import { startEngine } from '../../tensor/index.ts';
 import { expectNoLeak } from '../support/leaks.ts';
 
 beforeAll(async () => {
-  await tf.setBackend('cpu');
+  await startEngine('wasm');
 });
 
 /** Images that carry their own number in their first two pixels. */
