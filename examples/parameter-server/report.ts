@@ -29,6 +29,8 @@ export async function sampleMemory(
   iteration: number,
   trainers: readonly string[],
 ): Promise<Memory> {
+  // The answer stands behind all that this trainer has sent to the server before, the ends of its contexts included.
+  await rpc.rpcSync('parameter_server', countTensors);
   await rpc.barrier(trainers);
   const serverTensors = await rpc.rpcSync('parameter_server', countTensors);
   const trainerTensors = countTensors();
