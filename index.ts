@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** gradwire: distributed autograd, RPC and parameter servers for TypeScript. The only place that sees all layers. */
 
 export * as autograd from './autograd/index.ts';

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 export { DistributedOptimizer } from './distributed-optimizer.ts';
 export {
   type Optimizer,

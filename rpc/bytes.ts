@@ -10,7 +10,7 @@ export class ByteWriter {
   }
 
   /** What was written so far: a view, valid until the next write. */
-  view(): Buffer {
+  view(): Uint8Array {
     return this.#buffer.subarray(0, this.#length);
   }
 

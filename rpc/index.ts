@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Remote procedure calls and references. PyTorch: `torch.distributed.rpc`. */
 export { barrier, getWorkerInfo, remote, rpcAsync, rpcSync, shutdown } from './api.ts';
 export { init } from './init.ts';
