@@ -1,6 +1,6 @@
 /**
- * How far a training loop is, live. On a terminal one status line that rewrites itself: `\r`, the text, blanks over what
- * stood there before, no newline; a launcher that shows several workers reads this form, and sets GRADWIRE_TTY=1 for
+ * How far a training loop is, live. On a terminal one status line with a bar that rewrites itself: `\r`, the text, blanks
+ * over what stood there before, `\r`; a launcher that shows several workers reads this form, and sets GRADWIRE_TTY=1 for
  * them. Elsewhere plain lines, few of them, so that logs stay readable.
  */
 
@@ -30,6 +30,9 @@ const TERMINAL_MS = 100;
 /** A plain line comes after this much time or this part of the way, whichever is first. */
 const LINE_MS = 5000;
 const LINE_PART = 0.1;
+
+/** Length of the bar in characters. */
+const BAR = 20;
 
 /** Shows the progress of one loop. */
 export class Progress {
@@ -63,7 +66,7 @@ export class Progress {
     const isDue = this.#terminal
       ? sinceMs >= TERMINAL_MS
       : sinceMs >= LINE_MS || done - this.#writtenDone >= this.#total * LINE_PART;
-    if (isDue && !this.#ended) this.#write(this.#terminal ? '' : '\n');
+    if (isDue && !this.#ended) this.#write(this.#terminal ? '\r' : '\n');
   }
 
   /** Ends with a plain line of where the loop stands, if that is not on the page yet. Later calls do nothing. */
@@ -73,13 +76,14 @@ export class Progress {
     if (this.#terminal || this.#last?.done !== this.#writtenDone) this.#write('\n');
   }
 
-  #write(ending: '' | '\n'): void {
+  #write(ending: '\r' | '\n'): void {
     if (this.#last === undefined) return;
     const { done, figures } = this.#last;
     const nowMs = this.#now();
     const elapsedMs = nowMs - this.#startMs;
     const rate = figures.rate ?? (elapsedMs > 0 ? (done / elapsedMs) * 1000 : undefined);
-    const parts = [`${this.#label} ${done}/${this.#total}`];
+    const bar = this.#terminal ? `${drawBar(done / this.#total)} ` : '';
+    const parts = [`${this.#label} ${bar}${done}/${this.#total}`];
     if (figures.loss !== undefined) parts.push(`loss ${figures.loss.toFixed(4)}`);
     if (rate !== undefined) parts.push(`${rate.toFixed(1)} it/s`);
     const text = parts.join('  ');
@@ -90,4 +94,9 @@ export class Progress {
     this.#writtenMs = nowMs;
     this.#writtenDone = done;
   }
+}
+
+function drawBar(part: number): string {
+  const full = Math.round(Math.min(1, Math.max(0, part)) * BAR);
+  return `${'█'.repeat(full)}${'░'.repeat(BAR - full)}`;
 }
