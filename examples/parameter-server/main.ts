@@ -70,9 +70,12 @@ async function main(): Promise<void> {
     throw new UsageError('must provide the rank of this process: --rank, or RANK');
   if (rank >= worldSize)
     throw new UsageError(`--rank is ${rank}, expected less than --world-size, ${worldSize}`);
-  if (flags.numGpus > 0) console.error('no GPU engine is installed: training on the CPU engine');
   const init = { name: 'parameter_server', worldSize, masterAddr, masterPort };
-  if (rank === 0) return runParameterServer(init);
+  if (rank === 0) {
+    // The model lives here, so this is the rank that would use them.
+    if (flags.numGpus > 0) console.error('no GPU engine is installed: training on the CPU engine');
+    return runParameterServer(init);
+  }
 
   const { train, test } = await load(flags.data, seed);
   if (rank === 1)
