@@ -5,7 +5,7 @@
  *
  * Why no acknowledgements: messages of a pair arrive in order. A worker that passes a reference on tells the owner so
  * (`fork`) before it could tell it that its own copy is gone (`drop`), so the owner never sees the count at zero in
- * between; should the new holder's `drop` be faster than that `fork`, the owner remembers it.
+ * between; should the new holder's `drop` be faster than that `fork`, the owner remembers it. Carries guarantee G6.
  */
 import { GradwireError } from '../errors.ts';
 import { freeStored } from '../tensor/index.ts';

@@ -1,7 +1,7 @@
 /**
  * Who owns a tensor: a scope owns what is made while it runs, across awaits, and frees it at its end. Also what keeps
- * tensors and variables beyond a scope: being stored in an object, or being made by its constructor. Knows nothing of
- * calls or gradients.
+ * tensors and variables beyond a scope: being stored in an object, or being made by its constructor. Carries guarantee G3.
+ * Knows nothing of calls or gradients.
  */
 import { collectOwnTensors } from './collect.ts';
 import { enterFrame, frameSlot, nextScopeId, type ScopeState } from './engine-state.ts';
