@@ -1,5 +1,5 @@
 /** What the documents point at is there: files, links, scripts, guarantees. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import {
@@ -9,6 +9,7 @@ import {
   ROOT,
   readText,
   sourcesOf,
+  tableRows,
 } from '../support/documents.ts';
 
 const FILE = /^[\w./-]+\/[\w.-]+\.(ts|py|md)$|^\w+\.(ts|md)$/;
@@ -64,4 +65,16 @@ test('the code cites no guarantee that ARCHITECTURE.md does not define', () => {
       .map((name) => `${file}: ${name}`),
   );
   expect(unknown).toEqual([]);
+});
+
+test('every example has a row in examples/README.md, and no other has', () => {
+  const mains = readdirSync(join(ROOT, 'examples'))
+    .map((folder) => `${folder}/main.ts`)
+    .filter((path) => existsSync(join(ROOT, 'examples', path)));
+  const rows = tableRows(readText('examples/README.md'));
+  expect(rows.map(([file]) => codeSpans(file ?? '')[0])).toEqual(mains);
+});
+
+test('AGENTS.md stays short', () => {
+  expect(readText('AGENTS.md').trimEnd().split('\n').length).toBeLessThanOrEqual(40);
 });
