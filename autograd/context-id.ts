@@ -9,3 +9,8 @@ export function contextId(initiator: number, count: number): ContextId {
 export function initiatorOf(id: ContextId): number {
   return Number(id.split('.', 1)[0]);
 }
+
+/** How many contexts that worker had opened before. */
+export function countOf(id: ContextId): number {
+  return Number(id.split('.', 2)[1]);
+}

@@ -1,7 +1,7 @@
 /** The autograd contexts in which one worker takes part, and how they end. */
 import { GradwireError } from '../errors.ts';
 import { BoundedSet, type WorkerCore } from '../rpc/internal.ts';
-import { type ContextId, contextId, initiatorOf } from './context-id.ts';
+import { type ContextId, contextId, countOf, initiatorOf } from './context-id.ts';
 import { DistContext } from './dist-context.ts';
 
 /** Contexts that are over are remembered, so that a late message cannot bring one back. */
@@ -32,7 +32,14 @@ export class Contexts {
 
   /** The context of that id, known here or not. @throws GradwireError `context_released` */
   join(id: ContextId): DistContext {
-    return this.#alive.get(id) ?? this.#add(id);
+    const known = this.#alive.get(id);
+    if (known !== undefined) return known;
+    this.#refuseOver(id);
+    return this.#add(id);
+  }
+
+  find(id: ContextId): DistContext | undefined {
+    return this.#alive.get(id);
   }
 
   /** @throws GradwireError `unknown_context`, `context_released` */
@@ -82,17 +89,23 @@ export class Contexts {
   }
 
   #add(id: ContextId): DistContext {
-    this.#refuseOver(id);
     const context = new DistContext(id, this.#worker.info.id);
     this.#alive.set(id, context);
     return context;
   }
 
   #refuseOver(id: ContextId): void {
-    if (!this.#over.has(id)) return;
+    if (!this.#isOver(id)) return;
     throw new GradwireError(
       'context_released',
       `the autograd context ${id} is over; await all work that is started in a context before its end`,
     );
+  }
+
+  /** Of its own contexts a worker knows for ever that they are over: whatever is not alive and was opened. */
+  #isOver(id: ContextId): boolean {
+    if (this.#over.has(id)) return true;
+    const isOwn = initiatorOf(id) === this.#worker.info.id;
+    return isOwn && !this.#alive.has(id) && countOf(id) < this.#count;
   }
 }

@@ -28,6 +28,8 @@ export class DistContext {
   readonly peers: Set<number> = new Set();
   /** Passes that are under way here. */
   readonly passes: Map<string, PassShare> = new Map();
+  /** Called at its end, before anything is freed. */
+  readonly onRelease: Set<() => void> = new Set();
   readonly #self: number;
   readonly #sent = new Map<MessageId, readonly tf.Tensor[]>();
   /** By id of the received tensor. */
@@ -76,10 +78,11 @@ export class DistContext {
     }
   }
 
-  /** Tensors of a message that this worker sent. */
+  /** Tensors of a message that this worker sent; undefined if it sent none like that. */
   sent(message: MessageId, indices: readonly number[]): readonly tf.Tensor[] | undefined {
     const tensors = this.#sent.get(message);
-    return tensors === undefined ? undefined : indices.map((index) => tensors[index] as tf.Tensor);
+    if (tensors === undefined || indices.some((index) => tensors[index] === undefined)) return;
+    return indices.map((index) => tensors[index] as tf.Tensor);
   }
 
   originOf(leaf: tf.Tensor): Origin | undefined {
@@ -97,8 +100,12 @@ export class DistContext {
 
   /** Frees everything, passes under way included. */
   release(): void {
+    for (const tell of this.onRelease) tell();
+    this.onRelease.clear();
     for (const share of this.passes.values()) share.dispose();
     this.passes.clear();
+    this.#sent.clear();
+    this.#received.clear();
     this.graph.release();
   }
 }

@@ -8,15 +8,18 @@
  * 2. Gradients. The initiator feeds its roots. Whenever the gradients for one received message are complete they go back
  *    to its sender, which feeds them. A worker whose share is done says so to the initiator.
  * 3. End. When all shares are done the initiator lets them become visible; if one has failed, or its worker is gone, or
- *    the time is over, all drop theirs.
+ *    the time is over, all drop theirs: whoever drops its share tells those that it had passed marks on to, so that the
+ *    word also reaches workers that the initiator has not heard of yet, and never before their marks.
+ *
+ * The messages of a pass wait as long as the pass may take, not as long as a call: a busy worker is slow, not gone.
  */
-import { asError, GradwireError } from '../errors.ts';
+import { asError, GradwireError, isGradwireError } from '../errors.ts';
 import { type Incoming, toWire, type WorkerCore } from '../rpc/internal.ts';
-import { enterFrame, outside, type TensorScope, tf } from '../tensor/index.ts';
+import { outside, type TensorScope, tf } from '../tensor/index.ts';
 import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
 import type { DistContext, MessageId } from './dist-context.ts';
-import { Participants } from './participants.ts';
+import { failedOn, Participants } from './participants.ts';
 import type { Debt, OutgoingMark, PassShare, PassStart } from './pass-share.ts';
 
 /** How long a pass may take in all, in ms, where the caller sets nothing. */
@@ -65,24 +68,29 @@ export class DistEngine {
   ): Promise<void> {
     const context = this.#contexts.get(id);
     checkRoots(context, roots);
-    const self = this.#worker.info.id;
+    const { info } = this.#worker;
     const { retainGraph = false, timeoutMs = BACKWARD_TIMEOUT_MS } = options;
-    const start = { id: `${self}.${this.#count++}`, initiator: self, retainGraph };
+    checkTimeout(timeoutMs);
+    const start = { id: `${info.id}.${this.#count++}`, initiator: info.id, retainGraph, timeoutMs };
     const participants = new Participants(timeoutMs, (rank) => this.#worker.nameOf(rank));
+    const released = (): void => participants.fail(releasedMidway(id));
+    context.onRelease.add(released);
     this.#started.set(start.id, participants);
-    participants.add([self]);
+    participants.add([info.id]);
     try {
       const share = context.pass(start);
-      participants.add(await this.#passOn(context, start, share.mark(undefined, roots)));
+      const marks = share.mark(undefined, roots);
+      participants.add(await participants.orFailure(this.#passOn(context, start, marks)));
       this.#begin(context, share);
       share.feedOnes(roots);
       this.#check(share);
       await participants.allDone();
-      await this.#tellAll(participants.ranks, [id, start.id, true]);
+      await participants.orFailure(this.#commitAll(context, start, participants.ranks));
     } catch (error) {
-      await this.#tellAll(participants.ranks, [id, start.id, false]).catch(() => {});
-      throw error;
+      this.#drop(context, start.id, participants.ranks);
+      throw isGradwireError(error) ? error : failedOn(info.name, asError(error));
     } finally {
+      context.onRelease.delete(released);
       this.#started.delete(start.id);
       participants.close();
     }
@@ -99,23 +107,15 @@ export class DistEngine {
     start: PassStart,
     marks: readonly OutgoingMark[],
   ): Promise<readonly number[]> {
-    const { endpoint, timeoutMs } = this.#worker;
-    const answers = await Promise.all(
-      marks.map(({ debt, message, indices }) =>
-        outside(() =>
-          endpoint.request({
-            peer: debt.peer,
-            kind: 'mark',
-            head: [context.id, start, debt.mark, message, indices],
-            body: null,
-            bodyName: 'marks',
-            what: 'the marks of backward',
-            timeoutMs,
-          }),
-        ),
-      ),
-    );
-    return answers.flat() as number[];
+    const told = marks.map(async ({ debt, message, indices }) => {
+      const head = [context.id, start, debt.mark, message, indices];
+      try {
+        return (await this.#ask(debt.peer, start, { kind: 'mark', head })) as number[];
+      } catch (error) {
+        throw failedOn(originOf(error) ?? this.#worker.nameOf(debt.peer), asError(error));
+      }
+    });
+    return (await Promise.all(told)).flat();
   }
 
   async #marked([id, start, mark, message, indices]: MarkHead): Promise<readonly number[]> {
@@ -167,19 +167,10 @@ export class DistEngine {
     share: PassShare,
     { debt, gradients }: { debt: Debt; gradients: readonly (tf.Tensor | null)[] },
   ): void {
-    const { endpoint, timeoutMs } = this.#worker;
-    const sent = enterFrame(context.graph.silentFrame(), () =>
-      endpoint.request({
-        peer: debt.peer,
-        kind: 'gradient',
-        head: [context.id, share.start.id, debt.mark],
-        body: gradients,
-        bodyName: 'gradients',
-        what: 'a gradient',
-        timeoutMs,
-      }),
+    const head = [context.id, share.start.id, debt.mark];
+    this.#ask(debt.peer, share.start, { kind: 'gradient', head, body: gradients }).catch((error) =>
+      this.#report(share, error),
     );
-    sent.catch((error) => this.#report(share, error));
   }
 
   #check(share: PassShare): void {
@@ -194,42 +185,88 @@ export class DistEngine {
     else endpoint.notify(start.initiator, 'passDone', [start.id, failure]);
   }
 
-  /** Step 3, at the initiator. */
-  async #tellAll(ranks: Iterable<number>, head: [ContextId, string, boolean]): Promise<void> {
-    const { endpoint, info, timeoutMs } = this.#worker;
-    const others = [...ranks].filter((rank) => rank !== info.id && endpoint.isConnected(rank));
-    const told = others.map((peer) =>
-      outside(() =>
-        endpoint.request({
-          peer,
-          kind: 'finish',
-          head,
-          body: null,
-          bodyName: 'end',
-          what: 'the end of backward',
-          timeoutMs,
-        }),
-      ),
-    );
-    this.#finish(...head);
+  /** Step 3, at the initiator: all shares become visible. */
+  async #commitAll(
+    context: DistContext,
+    start: PassStart,
+    ranks: ReadonlySet<number>,
+  ): Promise<void> {
+    const head = [context.id, start.id, true];
+    const told = [...ranks].map(async (rank) => {
+      try {
+        if (rank === this.#worker.info.id) this.#finish(context.id, start.id, true);
+        else await this.#ask(rank, start, { kind: 'finish', head });
+      } catch (error) {
+        throw failedOn(this.#worker.nameOf(rank), asError(error));
+      }
+    });
     await Promise.all(told);
   }
 
   /** Step 3, at every worker that takes part. */
   #finish(id: ContextId, pass: string, isCommitted: boolean): null {
-    let context: DistContext;
-    try {
-      context = this.#contexts.get(id);
-    } catch (error) {
-      if (isCommitted) throw asError(error);
+    if (!isCommitted) {
+      const context = this.#contexts.find(id);
+      if (context !== undefined) this.#drop(context, pass);
       return null;
     }
+    const context = this.#contexts.get(id);
     const share = context.passes.get(pass);
+    if (share === undefined)
+      throw new GradwireError('protocol_error', `no pass ${pass} is under way`);
     context.passes.delete(pass);
-    if (isCommitted) share?.commit();
-    else share?.dispose();
+    share.commit();
     return null;
   }
+
+  /** Drops the share of a failed pass, and tells those that this worker told of it, and `others`. Idempotent. */
+  #drop(context: DistContext, pass: string, others: Iterable<number> = []): void {
+    const { endpoint, info } = this.#worker;
+    const share = context.passes.get(pass);
+    context.passes.delete(pass);
+    share?.dispose();
+    const peers = new Set([...(share?.told ?? []), ...others]);
+    peers.delete(info.id);
+    for (const peer of peers) endpoint.notify(peer, 'finish', [context.id, pass, false], [pass]);
+  }
+
+  /** Sends a message of a pass, in order with the others of that pass. */
+  #ask(
+    peer: number,
+    { id, timeoutMs }: PassStart,
+    {
+      kind,
+      head,
+      body = null,
+    }: { kind: 'mark' | 'gradient' | 'finish'; head: unknown; body?: unknown },
+  ): Promise<unknown> {
+    const { endpoint } = this.#worker;
+    const what = `${kind} of backward`;
+    const order = [id];
+    return outside(async () =>
+      endpoint.request({ peer, kind, head, body, bodyName: 'gradients', what, timeoutMs, order }),
+    );
+  }
+}
+
+function releasedMidway(id: ContextId): GradwireError {
+  return new GradwireError(
+    'context_released',
+    `the autograd context ${id} ended in the middle of its backward pass: await backward inside the context`,
+  );
+}
+
+/** Name of the worker where an error was made, if it says so. */
+function originOf(error: unknown): string | undefined {
+  return isGradwireError(error) ? error.peer : undefined;
+}
+
+function checkTimeout(timeoutMs: number): void {
+  if (typeof timeoutMs === 'number' && timeoutMs > 0) return;
+  throw new GradwireError(
+    'invalid_argument',
+    `timeoutMs ${timeoutMs} is not a positive number of milliseconds`,
+  );
 }
 
 function checkRoots({ graph }: DistContext, roots: readonly tf.Tensor[]): void {

@@ -1,26 +1,33 @@
-/** Who takes part in a backward pass, as its initiator knows it, and whether all are done. */
+/** Who takes part in a backward pass, as its initiator knows it, whether all are done, and what ends it before. */
 import { GradwireError } from '../errors.ts';
 import { fromWire } from '../rpc/internal.ts';
+import { outside } from '../tensor/index.ts';
+
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Participants {
   readonly ranks: Set<number> = new Set();
   readonly #done = new Set<number>();
   readonly #nameOf: (rank: number) => string;
   readonly #timer: NodeJS.Timeout;
-  readonly #result: Promise<void>;
+  readonly #allDone: Promise<void>;
+  readonly #failed: Promise<never>;
   #resolve: () => void = () => {};
   #reject: (error: Error) => void = () => {};
   #isWaiting = false;
 
   constructor(timeoutMs: number, nameOf: (rank: number) => string) {
     this.#nameOf = nameOf;
-    this.#result = new Promise((resolve, reject) => {
+    this.#allDone = new Promise((resolve) => {
       this.#resolve = resolve;
+    });
+    this.#failed = new Promise((_, reject) => {
       this.#reject = reject;
     });
-    // A failure may come before anyone waits for the end.
-    this.#result.catch(() => {});
-    this.#timer = setTimeout(() => this.#expire(timeoutMs), Math.min(timeoutMs, 2 ** 31 - 1));
+    // A failure may come when nobody waits.
+    this.#failed.catch(() => {});
+    const limitMs = Math.min(timeoutMs, MAX_TIMER_MS);
+    this.#timer = outside(() => setTimeout(() => this.#expire(timeoutMs), limitMs));
   }
 
   add(ranks: Iterable<number>): void {
@@ -31,9 +38,7 @@ export class Participants {
   done(rank: number, failure: unknown): void {
     if (failure !== null) {
       const name = this.#nameOf(rank);
-      const cause = fromWire(failure, name, 'backward');
-      this.#fail(name, `the backward pass failed on ${name}: ${cause.message}`, cause);
-      return;
+      return this.fail(failedOn(name, fromWire(failure, name, 'backward')));
     }
     this.#done.add(rank);
     this.#check();
@@ -43,14 +48,24 @@ export class Participants {
   lost(rank: number): void {
     if (!this.ranks.has(rank)) return;
     const name = this.#nameOf(rank);
-    this.#fail(name, `${name} is gone in the middle of the backward pass`);
+    this.fail(failed(name, `${name} is gone in the middle of the backward pass`));
   }
 
-  /** Resolves when all are done. @throws GradwireError `backward_failed` naming the worker */
+  /** Ends the pass; only the first failure counts. */
+  fail(error: Error): void {
+    this.#reject(error);
+  }
+
+  /** What `work` gives, unless the pass fails before. */
+  orFailure<R>(work: Promise<R>): Promise<R> {
+    return Promise.race([work, this.#failed]);
+  }
+
+  /** Resolves when all are done; no further ones may be added. @throws what the pass failed with */
   async allDone(): Promise<void> {
     this.#isWaiting = true;
     this.#check();
-    await this.#result;
+    await this.orFailure(this.#allDone);
   }
 
   close(): void {
@@ -62,13 +77,19 @@ export class Participants {
   }
 
   #expire(timeoutMs: number): void {
-    const late = [...this.ranks].filter((rank) => !this.#done.has(rank)).map(this.#nameOf);
-    const names = late.join(', ');
-    this.#fail(names, `the backward pass was not done within ${timeoutMs} ms on ${names}`);
+    const late = [...this.ranks].filter((rank) => !this.#done.has(rank));
+    const names = late.map((rank) => this.#nameOf(rank)).join(', ');
+    this.fail(failed(names, `the backward pass was not done within ${timeoutMs} ms on ${names}`));
   }
+}
 
-  #fail(peer: string, message: string, cause?: Error): void {
-    const details = { peer, stage: 'backward', ...(cause === undefined ? {} : { cause }) };
-    this.#reject(new GradwireError('backward_failed', message, details));
-  }
+/** `backward_failed` for what went wrong on the worker of that name; an error that says so already stays as it is. */
+export function failedOn(name: string, cause: Error): GradwireError {
+  if (cause instanceof GradwireError && cause.code === 'backward_failed') return cause;
+  return failed(name, `the backward pass failed on ${name}: ${cause.message}`, cause);
+}
+
+function failed(peer: string, message: string, cause?: Error): GradwireError {
+  const details = { peer, stage: 'backward', ...(cause === undefined ? {} : { cause }) };
+  return new GradwireError('backward_failed', message, details);
 }

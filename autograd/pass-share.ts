@@ -13,6 +13,8 @@ export interface PassStart {
   /** Rank of the worker that called `backward`. */
   readonly initiator: number;
   readonly retainGraph: boolean;
+  /** How long the pass may take in all, in ms. */
+  readonly timeoutMs: number;
 }
 
 /** Tensors of one received message that the sender was told will get a gradient, together, under a name. */
@@ -49,10 +51,22 @@ export class PassShare {
   #pass: Pass | undefined;
   #pay: ((debt: Debt, gradients: readonly (tf.Tensor | null)[]) => void) | undefined;
   #debts = 0;
+  #isDisposed = false;
+  readonly #told = new Set<number>();
 
   constructor(where: Where, start: PassStart) {
     this.#where = where;
     this.start = start;
+  }
+
+  /** Ranks of the workers that marks were passed on to. */
+  get told(): ReadonlySet<number> {
+    return this.#told;
+  }
+
+  /** Dropped or committed: what still comes for it is late. */
+  get isDisposed(): boolean {
+    return this.#isDisposed;
   }
 
   /**
@@ -75,6 +89,7 @@ export class PassShare {
     }
     return [...byMessage].map(([message, { peer, indices, leaves }]) => {
       const debt = { mark: `${message}/${this.#debts++}`, peer, leaves };
+      this.#told.add(peer);
       for (const leaf of leaves) this.#debtOf.set(leaf.id, debt);
       return { debt, message, indices };
     });
@@ -82,6 +97,7 @@ export class PassShare {
 
   /** @param pay sends the gradients of a debt, in the order of its leaves; they stay this share's */
   begin(pay: (debt: Debt, gradients: readonly (tf.Tensor | null)[]) => void): void {
+    if (this.#isDisposed) throw new GradwireError('backward_failed', 'the pass is over');
     this.#pay ??= pay;
     this.#pass ??= new Pass(this.#where.graph, this.#roots, {
       retainGraph: this.start.retainGraph,
@@ -104,7 +120,10 @@ export class PassShare {
     for (const [i, root] of roots.entries()) this.#running().feed(root, gradients[i] ?? null);
   }
 
-  /** Whether all gradients have come, every operation has run and every debt is paid. */
+  /**
+   * Whether all gradients have come and every operation has run. Debts have been sent then, not received: their
+   * receivers are not done before they come.
+   */
   get isDone(): boolean {
     return this.#pass?.isDone === true && this.#expected.size === 0;
   }
@@ -117,6 +136,7 @@ export class PassShare {
 
   /** Drops everything that is not committed. Idempotent. */
   dispose(): void {
+    this.#isDisposed = true;
     this.#pass?.dispose();
     for (const gradients of this.#complete.values()) {
       for (const gradient of gradients.values()) gradient?.dispose();
