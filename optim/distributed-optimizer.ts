@@ -1,5 +1,5 @@
 /** Drives the parameters of a remotely hosted model. PyTorch: `torch.distributed.optim.DistributedOptimizer`. */
-import type { ContextId } from '../autograd/index.ts';
+import { type ContextId, run } from '../autograd/index.ts';
 import { GradwireError } from '../errors.ts';
 import type { Worker } from '../rpc/index.ts';
 import { RRef } from '../rpc/index.ts';
@@ -9,7 +9,8 @@ import { LocalOptimizer } from './local-optimizer.ts';
 import { type OptimizerClass, optimizerName } from './rule.ts';
 
 export class DistributedOptimizer<O extends object> implements Disposable {
-  readonly #locals: readonly RRef<LocalOptimizer>[];
+  readonly #worker: Worker;
+  readonly #locals: RRef<LocalOptimizer>[] = [];
 
   /**
    * Makes one optimizer of class `optimizer` on every worker that owns some of `parameters`. Returns at once: `step` waits
@@ -43,25 +44,36 @@ export class DistributedOptimizer<O extends object> implements Disposable {
       byOwner.set(owner, [...(byOwner.get(owner) ?? []), parameter]);
     }
     const name = optimizerName(optimizer);
-    const worker = currentWorker<Worker>();
-    this.#locals = [...byOwner].map(([owner, owned]) =>
-      worker.remote(owner, LocalOptimizer, [name, owned, options]),
-    );
+    this.#worker = currentWorker<Worker>();
+    try {
+      for (const [owner, owned] of byOwner) {
+        this.#locals.push(this.#worker.remote(owner, LocalOptimizer, [name, owned, options]));
+      }
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Resolves when the optimizers exist on all owners. @throws what the creation failed with */
   async ready(): Promise<void> {
-    await settleAll(this.#locals.map((local) => local.rpcAsync().ready()));
+    await settleAll(this.#locals.map(async (local) => local.rpcAsync().ready()));
   }
 
   /**
    * One update on every owner, each by its own gradients of the context; parameters without one are skipped. At most once.
    * Updates of several trainers on one owner follow each other. PyTorch: `step`.
    *
-   * @throws GradwireError (as rejection) the first failure, when all owners have answered
+   * @throws GradwireError (as rejection) `unknown_context`, `context_released` before anything is updated; else the first
+   * failure, when all owners have answered
    */
   async step(contextId: ContextId): Promise<void> {
-    await settleAll(this.#locals.map((local) => local.rpcAsync().step(contextId)));
+    // In the context, whatever the flow of the caller is: owners that have had no part in it take part now.
+    await this.#worker.run(() =>
+      run(contextId, () =>
+        settleAll(this.#locals.map(async (local) => local.rpcAsync().step(contextId))),
+      ),
+    );
   }
 
   /** Lets go of the optimizers on the owners; their state is freed there. */

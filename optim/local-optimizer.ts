@@ -10,8 +10,11 @@ export class LocalOptimizer {
 
   /** @param name of a registered optimizer class; @param parameters references of this worker; they are let go of here */
   constructor(name: string, parameters: readonly RRef<tf.Variable>[], options: object) {
-    const Class = optimizerNamed(name);
-    this.#optimizer = localVariables(parameters).then((variables) => new Class(variables, options));
+    this.#optimizer = localVariables(parameters).then((variables) => {
+      const Class = optimizerNamed(name);
+      return new Class(variables, options);
+    });
+    // Told by `ready` and `step`.
     this.#optimizer.catch(() => {});
   }
 
@@ -35,15 +38,15 @@ export class LocalOptimizer {
 }
 
 async function localVariables(parameters: readonly RRef<tf.Variable>[]): Promise<tf.Variable[]> {
-  const values = await Promise.all(parameters.map((rref) => rref.localValue()));
-  for (const rref of parameters) rref.dispose();
-  return values.map((value) => {
-    if (value instanceof tf.Variable) return value;
-    throw new GradwireError(
-      'invalid_argument',
-      'a parameter of the optimizer is not a tf.Variable',
-    );
-  });
+  try {
+    const values = await Promise.all(parameters.map((rref) => rref.localValue()));
+    return values.map((value, index) => {
+      if (value instanceof tf.Variable) return value;
+      throw new GradwireError('invalid_argument', `${parameters[index]} is not a tf.Variable`);
+    });
+  } finally {
+    for (const rref of parameters) rref.dispose();
+  }
 }
 
 register({ 'gradwire.LocalOptimizer': LocalOptimizer });
