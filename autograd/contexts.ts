@@ -1,4 +1,8 @@
-/** The autograd contexts in which one worker takes part, and how they end. */
+/**
+ * The autograd contexts in which one worker takes part, and how they end: the word goes down the tree in which they came,
+ * from each worker to those that it brought the context to. It ends with the connection to the worker that brought it
+ * too, since nothing else could tell of its end; what is left of a context that lost a worker is of no use.
+ */
 import { GradwireError } from '../errors.ts';
 import { BoundedSet, type WorkerCore } from '../rpc/internal.ts';
 import { type ContextId, contextId, countOf, initiatorOf } from './context-id.ts';
@@ -15,9 +19,10 @@ export class Contexts {
 
   constructor(worker: WorkerCore) {
     this.#worker = worker;
-    worker.endpoint.handle('release', ({ head }) => {
+    worker.endpoint.handle('release', ({ head, peer }) => {
       const [id] = head as [ContextId];
-      this.release(id);
+      const context = this.#alive.get(id);
+      if (context === undefined || context.broughtBy === peer) this.release(id);
     });
   }
 
@@ -27,15 +32,15 @@ export class Contexts {
 
   /** Opens a context here. */
   create(): DistContext {
-    return this.#add(contextId(this.#worker.info.id, this.#count++));
+    return this.#add(contextId(this.#worker.info.id, this.#count++), undefined);
   }
 
-  /** The context of that id, known here or not. @throws GradwireError `context_released` */
-  join(id: ContextId): DistContext {
+  /** The context of that id, which a message from `peer` brings; known here or not. @throws GradwireError `context_released` */
+  join(id: ContextId, peer: number): DistContext {
     const known = this.#alive.get(id);
     if (known !== undefined) return known;
     this.#refuseOver(id);
-    return this.#add(id);
+    return this.#add(id, peer);
   }
 
   find(id: ContextId): DistContext | undefined {
@@ -75,9 +80,11 @@ export class Contexts {
     for (const peer of context.peers) if (peer !== info.id) endpoint.notify(peer, 'release', [id]);
   }
 
-  /** The worker that opened them is gone, and nobody else would end them. */
-  releaseOf(initiator: number): void {
-    for (const id of this.#alive.keys()) if (initiatorOf(id) === initiator) this.release(id);
+  /** A worker is gone: contexts that it opened or brought here end. */
+  peerGone(rank: number): void {
+    for (const [id, { broughtBy }] of this.#alive) {
+      if (broughtBy === rank || initiatorOf(id) === rank) this.release(id);
+    }
   }
 
   close(): void {
@@ -88,8 +95,8 @@ export class Contexts {
     this.#alive.clear();
   }
 
-  #add(id: ContextId): DistContext {
-    const context = new DistContext(id, this.#worker.info.id);
+  #add(id: ContextId, broughtBy: number | undefined): DistContext {
+    const context = new DistContext(id, this.#worker.info.id, broughtBy);
     this.#alive.set(id, context);
     return context;
   }

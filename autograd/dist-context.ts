@@ -30,14 +30,17 @@ export class DistContext {
   readonly passes: Map<string, PassShare> = new Map();
   /** Called at its end, before anything is freed. */
   readonly onRelease: Set<() => void> = new Set();
+  /** Rank of the worker whose message made this share; undefined on the worker that opened the context. */
+  readonly broughtBy: number | undefined;
   readonly #self: number;
   readonly #sent = new Map<MessageId, readonly tf.Tensor[]>();
   /** By id of the received tensor. */
   readonly #received = new Map<number, Origin>();
   #messages = 0;
 
-  constructor(id: ContextId, self: number) {
+  constructor(id: ContextId, self: number, broughtBy: number | undefined) {
     this.id = id;
+    this.broughtBy = broughtBy;
     this.#self = self;
     this.graph = new Graph(id);
     contexts.set(this.graph, this);

@@ -112,7 +112,7 @@ export class DistEngine {
       try {
         return (await this.#ask(debt.peer, start, { kind: 'mark', head })) as number[];
       } catch (error) {
-        throw failedOn(originOf(error) ?? this.#worker.nameOf(debt.peer), asError(error));
+        throw failedOn(this.#worker.nameOf(debt.peer), asError(error));
       }
     });
     return (await Promise.all(told)).flat();
@@ -254,11 +254,6 @@ function releasedMidway(id: ContextId): GradwireError {
     'context_released',
     `the autograd context ${id} ended in the middle of its backward pass: await backward inside the context`,
   );
-}
-
-/** Name of the worker where an error was made, if it says so. */
-function originOf(error: unknown): string | undefined {
-  return isGradwireError(error) ? error.peer : undefined;
 }
 
 function checkTimeout(timeoutMs: number): void {

@@ -8,7 +8,7 @@ import type { CallView, IncomingTrace, Interceptor, OutgoingTrace } from '../rpc
 import { frameSlot } from '../tensor/index.ts';
 import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
-import type { MessageId } from './dist-context.ts';
+import { DistContext, type MessageId } from './dist-context.ts';
 
 type Sent = readonly [MessageId, readonly number[]];
 
@@ -21,10 +21,13 @@ export class AutogradInterceptor implements Interceptor {
   }
 
   outgoing({ peer, tensors }: CallView): OutgoingTrace | undefined {
-    const context = this.#contexts.current();
     const isRecording = frameSlot.get()?.recorder?.tape != null;
-    if (context === undefined || !isRecording) return undefined;
-    context.graph.assertAlive();
+    if (!isRecording) {
+      DistContext.current()?.graph.assertAlive();
+      return undefined;
+    }
+    const context = this.#contexts.current();
+    if (context === undefined) return undefined;
     return {
       meta: [context.id, ...context.send(peer, tensors)],
       answered: (meta, results) => {
@@ -35,7 +38,7 @@ export class AutogradInterceptor implements Interceptor {
 
   incoming({ peer, tensors }: CallView, meta: unknown): IncomingTrace {
     const [id, ...sent] = meta as [ContextId, ...Sent];
-    const context = this.#contexts.join(id);
+    const context = this.#contexts.join(id, peer);
     context.receive(peer, sent, tensors);
     return {
       run: (work) => context.graph.run(work),

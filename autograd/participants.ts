@@ -1,5 +1,5 @@
 /** Who takes part in a backward pass, as its initiator knows it, whether all are done, and what ends it before. */
-import { GradwireError } from '../errors.ts';
+import { GradwireError, isGradwireError } from '../errors.ts';
 import { fromWire } from '../rpc/internal.ts';
 import { outside } from '../tensor/index.ts';
 
@@ -83,10 +83,14 @@ export class Participants {
   }
 }
 
-/** `backward_failed` for what went wrong on the worker of that name; an error that says so already stays as it is. */
+/**
+ * `backward_failed` for what went wrong on the worker of that name, or on the one that the error itself names; an error
+ * that says so already stays as it is.
+ */
 export function failedOn(name: string, cause: Error): GradwireError {
-  if (cause instanceof GradwireError && cause.code === 'backward_failed') return cause;
-  return failed(name, `the backward pass failed on ${name}: ${cause.message}`, cause);
+  const origin = isGradwireError(cause) ? (cause.peer ?? name) : name;
+  if (isGradwireError(cause, 'backward_failed')) return cause;
+  return failed(origin, `the backward pass failed on ${origin}: ${cause.message}`, cause);
 }
 
 function failed(peer: string, message: string, cause?: Error): GradwireError {

@@ -23,7 +23,7 @@ addPlugin((worker) => {
     interceptor: new AutogradInterceptor(contexts),
     peerGone: (rank) => {
       engine.peerGone(rank);
-      contexts.releaseOf(rank);
+      contexts.peerGone(rank);
     },
     close: () => contexts.close(),
   };

@@ -4,7 +4,7 @@ import { GradwireError } from '../errors.ts';
 import type { Worker } from '../rpc/index.ts';
 import { RRef } from '../rpc/index.ts';
 import { currentWorker } from '../rpc/internal.ts';
-import type { tf } from '../tensor/index.ts';
+import { outside, type tf } from '../tensor/index.ts';
 import { LocalOptimizer } from './local-optimizer.ts';
 import { type OptimizerClass, optimizerName } from './rule.ts';
 
@@ -47,7 +47,9 @@ export class DistributedOptimizer<O extends object> implements Disposable {
     this.#worker = currentWorker<Worker>();
     try {
       for (const [owner, owned] of byOwner) {
-        this.#locals.push(this.#worker.remote(owner, LocalOptimizer, [name, owned, options]));
+        // Outside the context in which it may be made: the optimizer outlives it.
+        const make = () => this.#worker.remote(owner, LocalOptimizer, [name, owned, options]);
+        this.#locals.push(outside(make));
       }
     } catch (error) {
       this[Symbol.dispose]();
