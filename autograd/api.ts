@@ -38,7 +38,8 @@ export function run<R>(contextId: ContextId, fn: () => R): R {
  * `dist_autograd.backward`.
  *
  * @throws GradwireError as rejection: `backward_failed` naming the worker, and then no gradient of the pass is visible
- * anywhere; `no_gradient`, `graph_freed`, `invalid_argument`, `unknown_context`, `context_released`
+ * anywhere (if the worker died while they became visible, the context is over with it); `no_gradient`, `graph_freed`,
+ * `invalid_argument`, `unknown_context`, `context_released`
  */
 export async function backward(
   contextId: ContextId,
@@ -50,7 +51,7 @@ export async function backward(
 
 /**
  * The gradients that have been accumulated in the context for variables of this worker. They belong to the context and are
- * valid until its end. PyTorch: `dist_autograd.get_gradients`.
+ * valid until its end or the next pass in it: `tf.clone` what is to stay. PyTorch: `dist_autograd.get_gradients`.
  *
  * @throws GradwireError `unknown_context`, `context_released`
  */

@@ -9,13 +9,15 @@
  *    to its sender, which feeds them. A worker whose share is done says so to the initiator.
  * 3. End. When all shares are done the initiator lets them become visible; if one has failed, or its worker is gone, or
  *    the time is over, all drop theirs: whoever drops its share tells those that it had passed marks on to, so that the
- *    word also reaches workers that the initiator has not heard of yet, and never before their marks.
+ *    word also reaches workers that the initiator has not heard of yet, and never before their marks. Should a worker
+ *    die while the gradients become visible, the context itself ends, on all that took part.
  *
  * The messages of a pass wait as long as the pass may take, not as long as a call: a busy worker is slow, not gone.
  */
 import { asError, GradwireError, isGradwireError } from '../errors.ts';
 import { type Incoming, toWire, type WorkerCore } from '../rpc/internal.ts';
-import { outside, type TensorScope, tf } from '../tensor/index.ts';
+import { outside, type TensorScope, type tf } from '../tensor/index.ts';
+import { checkRoots, checkTimeout } from './backward-arguments.ts';
 import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
 import type { DistContext, MessageId } from './dist-context.ts';
@@ -31,6 +33,9 @@ export interface BackwardOptions {
   /** How long the pass may take on all workers, in ms. Default: 600,000. */
   readonly timeoutMs?: number;
 }
+
+/** How a pass ends on a worker. */
+type Outcome = 'visible' | 'dropped' | 'broken';
 
 type MarkHead = [ContextId, PassStart, mark: string, message: MessageId, indices: number[]];
 
@@ -52,7 +57,7 @@ export class DistEngine {
       this.#started.get(pass)?.done(peer, failure);
     });
     endpoint.handle('finish', ({ head }) =>
-      this.#finish(...(head as [ContextId, string, boolean])),
+      this.#finish(...(head as [ContextId, string, Outcome])),
     );
   }
 
@@ -67,7 +72,7 @@ export class DistEngine {
     options: BackwardOptions,
   ): Promise<void> {
     const context = this.#contexts.get(id);
-    checkRoots(context, roots);
+    checkRoots(context.graph, roots);
     const { info } = this.#worker;
     const { retainGraph = false, timeoutMs = BACKWARD_TIMEOUT_MS } = options;
     checkTimeout(timeoutMs);
@@ -77,6 +82,7 @@ export class DistEngine {
     context.onRelease.add(released);
     this.#started.set(start.id, participants);
     participants.add([info.id]);
+    let outcome: Outcome = 'dropped';
     try {
       const share = context.pass(start);
       const marks = share.mark(undefined, roots);
@@ -85,9 +91,11 @@ export class DistEngine {
       share.feedOnes(roots);
       this.#check(share);
       await participants.allDone();
+      outcome = 'broken';
       await participants.orFailure(this.#commitAll(context, start, participants.ranks));
     } catch (error) {
-      this.#drop(context, start.id, participants.ranks);
+      context.onRelease.delete(released);
+      this.#drop(context, start.id, { outcome, others: participants.ranks });
       throw isGradwireError(error) ? error : failedOn(info.name, asError(error));
     } finally {
       context.onRelease.delete(released);
@@ -191,10 +199,10 @@ export class DistEngine {
     start: PassStart,
     ranks: ReadonlySet<number>,
   ): Promise<void> {
-    const head = [context.id, start.id, true];
+    const head = [context.id, start.id, 'visible'];
     const told = [...ranks].map(async (rank) => {
       try {
-        if (rank === this.#worker.info.id) this.#finish(context.id, start.id, true);
+        if (rank === this.#worker.info.id) this.#finish(context.id, start.id, 'visible');
         else await this.#ask(rank, start, { kind: 'finish', head });
       } catch (error) {
         throw failedOn(this.#worker.nameOf(rank), asError(error));
@@ -204,10 +212,10 @@ export class DistEngine {
   }
 
   /** Step 3, at every worker that takes part. */
-  #finish(id: ContextId, pass: string, isCommitted: boolean): null {
-    if (!isCommitted) {
+  #finish(id: ContextId, pass: string, outcome: Outcome): null {
+    if (outcome !== 'visible') {
       const context = this.#contexts.find(id);
-      if (context !== undefined) this.#drop(context, pass);
+      if (context !== undefined) this.#drop(context, pass, { outcome });
       return null;
     }
     const context = this.#contexts.get(id);
@@ -220,14 +228,19 @@ export class DistEngine {
   }
 
   /** Drops the share of a failed pass, and tells those that this worker told of it, and `others`. Idempotent. */
-  #drop(context: DistContext, pass: string, others: Iterable<number> = []): void {
+  #drop(
+    context: DistContext,
+    pass: string,
+    { outcome, others = [] }: { outcome: Outcome; others?: Iterable<number> },
+  ): void {
     const { endpoint, info } = this.#worker;
     const share = context.passes.get(pass);
     context.passes.delete(pass);
     share?.dispose();
     const peers = new Set([...(share?.told ?? []), ...others]);
     peers.delete(info.id);
-    for (const peer of peers) endpoint.notify(peer, 'finish', [context.id, pass, false], [pass]);
+    for (const peer of peers) endpoint.notify(peer, 'finish', [context.id, pass, outcome], [pass]);
+    if (outcome === 'broken') this.#contexts.release(context.id);
   }
 
   /** Sends a message of a pass, in order with the others of that pass. */
@@ -254,35 +267,4 @@ function releasedMidway(id: ContextId): GradwireError {
     'context_released',
     `the autograd context ${id} ended in the middle of its backward pass: await backward inside the context`,
   );
-}
-
-function checkTimeout(timeoutMs: number): void {
-  if (typeof timeoutMs === 'number' && timeoutMs > 0) return;
-  throw new GradwireError(
-    'invalid_argument',
-    `timeoutMs ${timeoutMs} is not a positive number of milliseconds`,
-  );
-}
-
-function checkRoots({ graph }: DistContext, roots: readonly tf.Tensor[]): void {
-  if (!Array.isArray(roots) || roots.length === 0) {
-    throw new GradwireError('invalid_argument', 'backward needs a list of at least one root');
-  }
-  for (const root of roots) {
-    if (!(root instanceof tf.Tensor)) {
-      throw new GradwireError('invalid_argument', 'a root of backward is not a tensor');
-    }
-    if (root.size !== 1) {
-      throw new GradwireError(
-        'invalid_argument',
-        `a root of backward has shape [${root.shape}]; it must be a scalar, such as a mean`,
-      );
-    }
-    if (!graph.requiresGrad(root)) {
-      throw new GradwireError(
-        'no_gradient',
-        'a root of backward depends on no variable and on nothing received in this context',
-      );
-    }
-  }
 }
