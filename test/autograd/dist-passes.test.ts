@@ -128,6 +128,23 @@ describe.each(CARRIERS)('over %s', (carrier) => {
       );
     }));
 
+  test('sixty flows: every worker trains against every worker at once', () =>
+    clean(team, async () => {
+      await Promise.all(
+        Array.from({ length: 60 }, (_, i) =>
+          inContext(i % 3, async (id) => {
+            const server = Math.floor(i / 3) % 3;
+            await autograd.backward(id, [tf.sum(await farProduct(server, i))]);
+            expectGradients(
+              team,
+              id,
+              referenceGradients(() => localProduct(i), [a, b]),
+            );
+          }),
+        ),
+      );
+    }));
+
   test('a worker that takes part can start a pass, and each sees its own gradients alone', () =>
     clean(team, () =>
       inContext(0, async (id) => {

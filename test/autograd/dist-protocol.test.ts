@@ -1,5 +1,6 @@
 /** Messages of passes that come late, twice, or that nobody could rightly send. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { shareOf } from '../../autograd/plugin.ts';
 import { autograd, type rpc, tf } from '../../index.ts';
 import type { MessageKind } from '../../rpc/message.ts';
 import { referenceGradients } from '../support/gradients.ts';
@@ -162,3 +163,17 @@ test('a worker that fails while gradients become visible: the context is over fo
       await until(() => team.workers.every((one) => contextCount(one) === 0));
     }),
   ));
+
+test('of its own contexts a worker never forgets that they are over', () =>
+  clean(team, () => {
+    const contexts = shareOf(worker(0))?.contexts;
+    const first = contexts?.create().id as ContextId;
+    contexts?.release(first);
+    for (let i = 0; i < 10_001; i++) contexts?.release(contexts.create().id);
+    const over = expect.objectContaining({ code: 'context_released' });
+    expect(() => contexts?.get(first)).toThrow(over);
+    expect(() => contexts?.join(first, 1)).toThrow(over);
+    expect(() => contexts?.get('0.99999' as ContextId)).toThrow(
+      expect.objectContaining({ code: 'unknown_context' }),
+    );
+  }));

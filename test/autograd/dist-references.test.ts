@@ -1,8 +1,19 @@
 /** Gradients through variables, references and objects of other workers, and around noGrad. */
-import { afterAll, beforeAll, describe } from '@jest/globals';
+import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { autograd, tf } from '../../index.ts';
+import { randomVariable } from '../support/numbers.ts';
 import { mean, product, sameOn } from './placed.ts';
-import { at, CARRIERS, callOn, holderAt, keptAt, startTeam, type Team } from './support.ts';
+import {
+  at,
+  CARRIERS,
+  callOn,
+  clean,
+  expectSame,
+  holderAt,
+  keptAt,
+  startTeam,
+  type Team,
+} from './support.ts';
 
 describe.each(CARRIERS)('over %s', (carrier) => {
   let team: Team;
@@ -85,4 +96,20 @@ describe.each(CARRIERS)('over %s', (carrier) => {
       return mean(tf.addN([here, around, there, tf.mul(here, a)]));
     },
   );
+
+  test('gradients of several megabytes', () =>
+    clean(team, async () => {
+      const big = randomVariable([1_200, 1_000], 1);
+      await expectSame(
+        team,
+        [big],
+        async () => {
+          using rref = keptAt(1, () => big);
+          const here = (await rref.toHere()) as tf.Tensor;
+          return mean(tf.square(await at(2, (y: tf.Tensor) => tf.mul(y, 3), here)));
+        },
+        () => mean(tf.square(tf.mul(big, 3))),
+      );
+      big.dispose();
+    }));
 });

@@ -11,6 +11,13 @@ type Options = optim.SGDOptions;
 
 class Unnamed extends SGD {}
 
+class Failing extends SGD {
+  override step(): void {
+    throw new RangeError('no step today');
+  }
+}
+optim.registerOptimizer('test.Failing', Failing);
+
 describe.each(CARRIERS)('over %s', (carrier) => {
   let team: Team;
   let a: tf.Variable;
@@ -205,6 +212,24 @@ describe.each(CARRIERS)('over %s', (carrier) => {
           throw new Error('no parameter');
         });
         await expectRefused([failing], { lr: 1 }, /no parameter/);
+      }),
+    ));
+
+  test('a step that throws on its owners; other optimizers go on', () =>
+    clean(team, () =>
+      as0(async () => {
+        const rrefs = references();
+        using good = new DistributedOptimizer(SGD, rrefs, { lr: 0 });
+        using bad = new DistributedOptimizer(Failing, rrefs, { lr: 1 });
+        dispose(rrefs);
+        await autograd.context(async (id) => {
+          await autograd.backward(id, [await lossThere()]);
+          await expect(bad.step(id)).rejects.toMatchObject({
+            code: 'remote_error',
+            message: expect.stringContaining('no step today'),
+          });
+          await good.step(id);
+        });
       }),
     ));
 
