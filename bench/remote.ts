@@ -1,0 +1,25 @@
+/** What the suites call in the other process; loaded by both. */
+import { rpc, tf } from 'gradwire';
+import { LocalTrainer } from './local-trainer.ts';
+
+/** Nothing: what is measured is the call. */
+export function empty(): void {}
+
+/** Takes a tensor and looks at nothing of it. */
+export function take(_tensor: tf.Tensor): void {}
+
+export function add(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  return tf.add(a, b);
+}
+
+let trainer: LocalTrainer | undefined;
+
+/** Milliseconds that `count` whole training steps take in the process of the server, without any call. */
+export async function localSteps(count: number): Promise<number> {
+  trainer ??= new LocalTrainer();
+  const start = performance.now();
+  for (let i = 0; i < count; i++) await trainer.step();
+  return performance.now() - start;
+}
+
+rpc.register({ empty, take, add, localSteps });
