@@ -99,9 +99,10 @@ async function main(): Promise<void> {
     const suite = SUITES.get(name) as Suite;
     const note = (line: string): void => console.log(`${name}: ${line}`);
     const options = { rounds: command.rounds, note, ...(peer === undefined ? {} : { peer }) };
-    figures.push(...(await suite(options)));
+    const measured = await suite(options);
+    process.stdout.write(table(measured));
+    figures.push(...measured);
   }
-  process.stdout.write(table(figures));
   if (command.json === undefined) return;
   writeFileSync(command.json, `${JSON.stringify({ machine, figures }, null, 2)}\n`);
 }
