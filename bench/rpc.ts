@@ -18,7 +18,7 @@ const OUTSTANDING_CALLS = 5_000;
 const MIB = 1024 * 1024;
 
 /** Bytes of a round, of one tensor or several. */
-const ROUND_BYTES = 128 * MIB;
+const ROUND_BYTES = 64 * MIB;
 
 /** How long 64 MiB tensors flow in a round, at least. */
 const FLOW_MS = 1_000;
