@@ -1,11 +1,36 @@
-/** Meeting points, kept by the worker of the lowest rank that takes part. Pure. */
-import { GradwireError } from '../errors.ts';
+/** Meeting points, kept by the worker of the lowest rank that takes part. */
+import { type ErrorCode, GradwireError } from '../errors.ts';
 import type { Members } from './members.ts';
+
+export interface Arrival {
+  /** Name of the meeting point. */
+  readonly key: string;
+  /** Who takes part. */
+  readonly ranks: readonly number[];
+  /** Who has come. */
+  readonly rank: number;
+  /** Those that are gone are not waited for; otherwise `unavailable` names them. */
+  readonly isTolerant: boolean;
+  /** Joined to those of the others. */
+  readonly vote: boolean;
+  /** How long it waits, in ms. */
+  readonly timeoutMs: number;
+}
+
+interface Waiting {
+  readonly vote: boolean;
+  readonly timer: NodeJS.Timeout | undefined;
+  resolve(isUnanimous: boolean): void;
+  reject(error: Error): void;
+}
 
 interface Meeting {
   readonly ranks: readonly number[];
-  readonly arrived: Map<number, { resolve(): void; reject(error: Error): void }>;
+  readonly isTolerant: boolean;
+  readonly arrived: Map<number, Waiting>;
 }
+
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Barriers {
   readonly #meetings = new Map<string, Meeting>();
@@ -15,42 +40,60 @@ export class Barriers {
     this.#members = members;
   }
 
-  /**
-   * `rank` has reached the meeting point `key`; resolves when all `ranks` have.
-   * @param isTolerant those that are gone are not waited for; otherwise `unavailable` names them
-   */
-  arrive(key: string, ranks: readonly number[], rank: number, isTolerant: boolean): Promise<void> {
-    const meeting = this.#meetings.get(key) ?? { ranks, arrived: new Map() };
+  /** A worker has reached a meeting point; resolves when all have with whether all votes were true. */
+  arrive({ key, ranks, rank, isTolerant, vote, timeoutMs }: Arrival): Promise<boolean> {
+    this.#withdraw(key, rank, 'cancelled');
+    const meeting = this.#meetings.get(key) ?? { ranks, isTolerant, arrived: new Map() };
     this.#meetings.set(key, meeting);
     return new Promise((resolve, reject) => {
-      meeting.arrived.set(rank, { resolve, reject });
-      this.#check(key, meeting, isTolerant);
+      const give = (): void => this.#withdraw(key, rank, 'deadline_exceeded');
+      const timer = timeoutMs > MAX_TIMER_MS ? undefined : setTimeout(give, timeoutMs);
+      timer?.unref();
+      meeting.arrived.set(rank, { vote, timer, resolve, reject });
+      this.#check(key, meeting);
     });
   }
 
   /** A worker is gone: nobody waits for it for ever. */
-  checkAll(isTolerant: (key: string) => boolean): void {
-    for (const [key, meeting] of this.#meetings) this.#check(key, meeting, isTolerant(key));
+  checkAll(): void {
+    for (const [key, meeting] of this.#meetings) this.#check(key, meeting);
   }
 
-  #check(key: string, { ranks, arrived }: Meeting, isTolerant: boolean): void {
+  /** Sends everybody home. */
+  close(): void {
+    for (const [key, { arrived }] of this.#meetings) {
+      for (const rank of arrived.keys()) this.#withdraw(key, rank, 'shut_down');
+    }
+  }
+
+  /** A worker waits no longer. */
+  #withdraw(key: string, rank: number, code: ErrorCode): void {
+    const meeting = this.#meetings.get(key);
+    const waiting = meeting?.arrived.get(rank);
+    if (meeting === undefined || waiting === undefined) return;
+    meeting.arrived.delete(rank);
+    if (meeting.arrived.size === 0) this.#meetings.delete(key);
+    clearTimeout(waiting.timer);
+    const missing = meeting.ranks.filter((other) => other !== rank && !meeting.arrived.has(other));
+    const names = missing.map((other) => this.#members.nameOf(other)).join(', ');
+    waiting.reject(new GradwireError(code, `waited at the barrier for ${names}`));
+  }
+
+  #check(key: string, { ranks, isTolerant, arrived }: Meeting): void {
     const missing = ranks.filter((rank) => !arrived.has(rank));
     const gone = missing.filter((rank) => this.#members.isGone(rank));
-    if (gone.length > 0 && !isTolerant) {
-      this.#meetings.delete(key);
-      const names = gone.map((rank) => this.#members.nameOf(rank)).join(', ');
-      const error = new GradwireError(
-        'unavailable',
-        `${names} is gone and cannot reach the barrier`,
-        {
-          peer: names,
-          stage: 'barrier',
-        },
-      );
-      for (const { reject } of arrived.values()) reject(error);
-    } else if (missing.length === gone.length) {
-      this.#meetings.delete(key);
-      for (const { resolve } of arrived.values()) resolve();
+    const isBroken = gone.length > 0 && !isTolerant;
+    if (!isBroken && missing.length > gone.length) return;
+    this.#meetings.delete(key);
+    const names = gone.map((rank) => this.#members.nameOf(rank)).join(', ');
+    const isUnanimous = [...arrived.values()].every(({ vote }) => vote);
+    for (const { timer, resolve, reject } of arrived.values()) {
+      clearTimeout(timer);
+      if (!isBroken) resolve(isUnanimous);
+      else {
+        const message = `${names} is gone and cannot reach the barrier`;
+        reject(new GradwireError('unavailable', message, { peer: names, stage: 'barrier' }));
+      }
     }
   }
 }

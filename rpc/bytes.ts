@@ -1,5 +1,10 @@
 /** A growing buffer to write to and a bounds-checked one to read from, little endian. Pure. */
+import { constants } from 'node:buffer';
 import { GradwireError } from '../errors.ts';
+
+/** Set in the length of a string that UTF-8 cannot hold: its UTF-16 code units follow. */
+const UTF16_FLAG = 0x8000_0000;
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 export class ByteWriter {
   #buffer = Buffer.allocUnsafe(256);
@@ -36,8 +41,13 @@ export class ByteWriter {
 
   string(value: string): void {
     this.#reserve(4 + 3 * value.length);
-    const written = this.#buffer.write(value, this.#length + 4, 'utf8');
-    this.#buffer.writeUInt32LE(written, this.#length);
+    let written = this.#buffer.write(value, this.#length + 4, 'utf8');
+    let flag = 0;
+    if (written !== value.length && LONE_SURROGATE.test(value)) {
+      written = this.#buffer.write(value, this.#length + 4, 'utf16le');
+      flag = UTF16_FLAG;
+    }
+    this.#buffer.writeUInt32LE(written + flag, this.#length);
     this.#length += 4 + written;
   }
 
@@ -83,9 +93,12 @@ export class ByteReader {
   }
 
   string(): string {
-    const length = this.u32();
+    const field = this.u32();
+    const isUtf16 = field >= UTF16_FLAG;
+    const length = isUtf16 ? field - UTF16_FLAG : field;
+    if (length > constants.MAX_STRING_LENGTH) throw this.malformed('a string that is too long');
     const start = this.#take(length);
-    return this.#buffer.toString('utf8', start, start + length);
+    return this.#buffer.toString(isUtf16 ? 'utf16le' : 'utf8', start, start + length);
   }
 
   bytes(): Uint8Array {

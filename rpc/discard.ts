@@ -9,7 +9,7 @@ const debug = debuglog('gradwire');
 export function discard(bytes: Uint8Array, extensions: ReadonlyMap<number, Extension>): void {
   const scope = new TensorScope();
   try {
-    dispose(scope.run(() => unpack(bytes, extensions)).body);
+    disposeReferences(scope.run(() => unpack(bytes, extensions)).body);
   } catch (error) {
     debug('a late answer could not be read: %s', error);
   } finally {
@@ -17,9 +17,11 @@ export function discard(bytes: Uint8Array, extensions: ReadonlyMap<number, Exten
   }
 }
 
-function dispose(value: unknown): void {
-  if (typeof value !== 'object' || value === null) return;
+/** Lets go of the references in a value that came in a message. */
+export function disposeReferences(value: unknown): void {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
   if (Symbol.dispose in value) return (value as Disposable)[Symbol.dispose]();
   const isCollection = types.isMap(value) || types.isSet(value);
-  for (const entry of isCollection ? [...value].flat() : Object.values(value)) dispose(entry);
+  const entries = isCollection ? [...value].flat() : Object.values(value);
+  for (const entry of entries) disposeReferences(entry);
 }

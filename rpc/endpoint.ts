@@ -2,27 +2,21 @@
  * One worker's traffic: a channel per peer, the requests it waits for, and what others ask of it. Knows how a request
  * travels and is answered, not what it asks for. Requests are sent at most once (guarantee G5).
  */
+import { debuglog } from 'node:util';
 import { GradwireError } from '../errors.ts';
-import { enterFrame, frameSlot, outside } from '../tensor/index.ts';
+import { enterFrame, frameSlot, outside, tf } from '../tensor/index.ts';
 import { Channel } from './channel.ts';
 import { Deadlines } from './deadlines.ts';
-import { discard } from './discard.ts';
-import { fromWire } from './failure.ts';
+import { discard, disposeReferences } from './discard.ts';
+import { fromWire, toWire } from './failure.ts';
 import { type Answer, type Handler, IncomingRequests, type RawMessage } from './incoming.ts';
 import type { Interceptor, OutgoingTrace } from './interceptor.ts';
 import type { MessageKind } from './message.ts';
 import type { Outgoing } from './outbox.ts';
-import { type Packet, pack, type Unpacked, unpack } from './packet.ts';
+import { type Message, type Packet, pack, type Unpacked, unpack } from './packet.ts';
 import { PendingRequests, type Request } from './pending.ts';
+import type { PeerExtensions } from './reference-extension.ts';
 import type { Connection } from './transport.ts';
-import type { Extension } from './value-codec.ts';
-
-/** What the values of messages to or from one peer may hold beyond plain ones. */
-export interface PeerExtensions {
-  /** @param commits is filled with what must happen once the message is sure to be sent */
-  outgoing(peer: number, commits: (() => void)[]): readonly Extension[];
-  incoming(peer: number): ReadonlyMap<number, Extension>;
-}
 
 export interface EndpointOptions {
   nameOf(peer: number): string;
@@ -35,8 +29,16 @@ export interface EndpointOptions {
   enter<R>(peer: number, work: () => R): R;
 }
 
-/** Where a packet goes and what it is. */
-type Posting = Omit<Outgoing, 'packet'> & { readonly peer: number };
+const debug = debuglog('gradwire');
+
+/** A message on its way to the channel of its peer. */
+interface Posting extends Omit<Outgoing, 'packet'> {
+  readonly peer: number;
+  /** Puts back what packing has changed. */
+  readonly undo: readonly (() => void)[];
+  /** The message will not be sent. */
+  failed(error: Error): void;
+}
 
 export class Endpoint {
   readonly #options: EndpointOptions;
@@ -47,6 +49,7 @@ export class Endpoint {
   /** Messages to a peer that are still being read from a device: later ones wait for them. */
   readonly #posting = new Map<number, Promise<void>>();
   readonly #onIdle: (() => void)[] = [];
+  #activity = 0;
 
   constructor(options: EndpointOptions) {
     this.#options = options;
@@ -54,7 +57,7 @@ export class Endpoint {
     this.#pending = new PendingRequests(this.#deadlines, options.nameOf, checkIdle);
     this.#incoming = new IncomingRequests({
       interceptors: options.interceptors,
-      extensions: (peer) => options.extensions.incoming(peer),
+      extensions: options.extensions.incoming,
       enter: options.enter,
       answer: (answer) => this.#reply(answer),
       done: checkIdle,
@@ -69,6 +72,11 @@ export class Endpoint {
   /** Requests of others that are being worked on. */
   get runningCount(): number {
     return this.#incoming.running;
+  }
+
+  /** Requests sent and received so far, meetings excepted. */
+  get activity(): number {
+    return this.#activity;
   }
 
   handle(kind: MessageKind, handler: Handler): void {
@@ -98,10 +106,9 @@ export class Endpoint {
   request(request: Request): Promise<unknown> {
     const { peer, kind, order } = request;
     this.#channel(peer, request.what);
-    const commits: (() => void)[] = [];
     const traces = new Map<string, OutgoingTrace>();
-    const extensions = this.#options.extensions.outgoing(peer, commits);
-    const packet = pack(request, extensions, (tensors) => {
+    const undo: (() => void)[] = [];
+    const packet = this.#pack(peer, request, undo, (tensors) => {
       const meta: Record<string, unknown> = { timeoutMs: request.timeoutMs };
       for (const interceptor of this.#options.interceptors) {
         const trace = interceptor.outgoing({ peer, kind, tensors });
@@ -111,9 +118,10 @@ export class Endpoint {
       }
       return meta;
     });
+    if (kind !== 'barrier') this.#activity++;
     const { id, answer } = this.#pending.add({ request, traces, frame: frameSlot.get() });
-    const posting = { peer, kind, id, ...(order === undefined ? {} : { order }) };
-    this.#post(posting, packet, commits);
+    const failed = (error: Error): void => this.#pending.fail(id, error);
+    this.#post({ peer, kind, id, undo, failed, ...(order && { order }) }, packet);
     return answer;
   }
 
@@ -121,7 +129,7 @@ export class Endpoint {
   notify(peer: number, kind: MessageKind, head: unknown, order: readonly string[] = []): void {
     if (!this.isConnected(peer)) return;
     const packet = pack({ head, body: null, bodyName: 'notice' }, [], () => null);
-    this.#post({ peer, kind, id: 0, order }, packet, []);
+    this.#post({ peer, kind, id: 0, order, undo: [], failed: () => {} }, packet);
   }
 
   /** Resolves when no request is under way in either direction; false if `timeoutMs` is over before. */
@@ -160,26 +168,40 @@ export class Endpoint {
     throw new GradwireError('unavailable', `${name} is gone: ${what} was not sent`, details);
   }
 
+  #pack(
+    peer: number,
+    message: Message,
+    undo: (() => void)[],
+    meta: (tensors: readonly tf.Tensor[]) => unknown,
+  ): Packet | Promise<Packet> {
+    try {
+      return pack(message, this.#options.extensions.outgoing(peer, undo), meta);
+    } catch (error) {
+      for (const step of undo) step();
+      throw error;
+    }
+  }
+
   /** Puts a packet on the peer's channel, behind those that are still being read from a device. */
-  #post(
-    posting: Posting,
-    packet: Packet | Promise<Packet>,
-    commits: readonly (() => void)[],
-  ): void {
-    const { peer, ...message } = posting;
+  #post({ peer, undo, failed, ...message }: Posting, packet: Packet | Promise<Packet>): void {
     const send = (ready: Packet): void => {
-      try {
-        this.#channel(peer, 'the message').send({ ...message, packet: ready });
-        for (const commit of commits) commit();
-      } catch (error) {
-        this.#pending.fail(message.id, error as Error);
-      }
+      this.#channel(peer, 'the message').send({ ...message, packet: ready });
+    };
+    const fail = (error: Error): void => {
+      for (const step of undo) step();
+      failed(error);
     };
     const before = this.#posting.get(peer);
-    if (before === undefined && !(packet instanceof Promise)) return send(packet);
+    if (before === undefined && !(packet instanceof Promise)) {
+      try {
+        return send(packet);
+      } catch (error) {
+        return fail(error as Error);
+      }
+    }
     const sent = Promise.all([packet, before])
       .then(([ready]) => send(ready))
-      .catch((error: Error) => this.#pending.fail(message.id, error))
+      .catch(fail)
       .finally(() => {
         if (this.#posting.get(peer) === sent) this.#posting.delete(peer);
       });
@@ -189,40 +211,57 @@ export class Endpoint {
   #message(peer: number, message: RawMessage): void {
     if (message.kind === 'reply' || message.kind === 'failure') this.#answer(peer, message);
     else if (message.id === 0) this.#incoming.notice(peer, message);
-    else this.#incoming.request(peer, message);
+    else {
+      if (message.kind !== 'barrier') this.#activity++;
+      this.#incoming.request(peer, message);
+    }
   }
 
   #answer(peer: number, { kind, id, bytes }: RawMessage): void {
-    const extensions = this.#options.extensions.incoming(peer);
+    const extensions = this.#options.extensions.incoming;
     const pending = this.#pending.take(id, peer);
     if (pending === undefined) return discard(bytes, extensions);
     const { request, frame, traces, resolve, reject } = pending;
+    let answer: Unpacked | undefined;
+    const read = (): unknown => {
+      answer = unpack(bytes, extensions);
+      const meta = answer.meta as Record<string, unknown> | null;
+      for (const [key, trace] of traces) trace.answered?.(meta?.[key], answer.tensors);
+      return answer.body;
+    };
     try {
       frame?.recorder?.check();
-      const read = (): Unpacked => {
-        const answer = unpack(bytes, extensions);
-        const meta = answer.meta as Record<string, unknown> | null;
-        for (const [key, trace] of traces) trace.answered?.(meta?.[key], answer.tensors);
-        return answer;
-      };
-      const { body } = frame === undefined ? read() : enterFrame(frame, read);
+      const body = frame === undefined ? read() : enterFrame(frame, read);
       if (kind === 'reply') resolve(body);
       else reject(fromWire(body, this.#options.nameOf(peer), request.what));
     } catch (error) {
-      discard(bytes, extensions);
+      if (answer === undefined) discard(bytes, extensions);
+      else {
+        disposeReferences(answer.body);
+        tf.dispose([...answer.tensors]);
+      }
       reject(error as Error);
     }
   }
 
+  /** An answer that cannot be sent becomes a failure that says so. */
   #reply({ peer, id, kind, body, traces }: Answer): void {
     if (!this.isConnected(peer)) return;
-    const commits: (() => void)[] = [];
-    const extensions = this.#options.extensions.outgoing(peer, commits);
-    const packet = pack({ head: null, body, bodyName: 'the result' }, extensions, (tensors) => {
-      const meta: Record<string, unknown> = {};
-      for (const [key, trace] of traces) meta[key] = trace.answer?.(tensors);
-      return meta;
-    });
-    this.#post({ peer, kind, id }, packet, commits);
+    const failed = (error: Error): void => {
+      if (kind === 'failure') return debug('a failure could not be sent: %s', error);
+      this.#reply({ peer, id, kind: 'failure', body: toWire(error, true), traces: new Map() });
+    };
+    const undo: (() => void)[] = [];
+    try {
+      const message = { head: null, body, bodyName: 'the result' };
+      const packet = this.#pack(peer, message, undo, (tensors) => {
+        const meta: Record<string, unknown> = {};
+        for (const [key, trace] of traces) meta[key] = trace.answer?.(tensors);
+        return meta;
+      });
+      this.#post({ peer, kind, id, undo, failed }, packet);
+    } catch (error) {
+      failed(error as Error);
+    }
   }
 }

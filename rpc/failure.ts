@@ -7,8 +7,8 @@ interface WireFailure {
   readonly name: string;
   readonly stack: string;
   /** Worker on which the error was made, when that is not the one that sends it. */
-  readonly peer?: string;
-  readonly maybeExecuted?: boolean;
+  readonly peer: string | undefined;
+  readonly maybeExecuted: boolean | undefined;
 }
 
 /** The built-in classes that the caller's `cause` is made of again; others become Error. */
@@ -21,27 +21,43 @@ const BUILT_IN: Readonly<Record<string, ErrorConstructor>> = {
   URIError,
 };
 
-/** The plain value that stands for what a handler threw. */
-export function toWire(thrown: unknown): object {
+/** Longest message or stack that is sent. */
+const MAX_TEXT_LENGTH = 16_384;
+
+/**
+ * The plain value that stands for what a handler threw, whatever that is. Never throws.
+ *
+ * @param hasBegun whether code of the user ran before: then the error says so, whatever `thrown` says
+ */
+export function toWire(thrown: unknown, hasBegun = false): object {
+  try {
+    return describe(thrown, hasBegun);
+  } catch {
+    const message = 'something was thrown that cannot be read';
+    return { code: 'remote_error', message, name: 'Error', stack: '', maybeExecuted: true };
+  }
+}
+
+function describe(thrown: unknown, hasBegun: boolean): object {
   const error = asError(thrown);
-  const stack = String(error.stack ?? error.message);
+  const stack = text(error.stack ?? error.message);
   if (!isGradwireError(error)) {
-    return {
-      code: 'remote_error',
-      message: String(error.message),
-      name: String(error.name),
-      stack,
-    };
+    return { code: 'remote_error', message: text(error.message), name: text(error.name), stack };
   }
   const { code, message, name, peer, remoteName, remoteStack, maybeExecuted } = error;
   return {
-    code,
-    message: message.replace(`${code}: `, ''),
-    name: remoteName ?? name,
-    stack: remoteStack ?? stack,
-    peer,
-    maybeExecuted,
-  } satisfies Partial<Record<keyof WireFailure, unknown>>;
+    code: text(code),
+    message: text(message).replace(`${code}: `, ''),
+    name: text(remoteName ?? name),
+    stack: text(remoteStack ?? stack),
+    peer: peer === undefined ? undefined : text(peer),
+    maybeExecuted: hasBegun || maybeExecuted !== false,
+  };
+}
+
+function text(value: unknown): string {
+  const whole = String(value);
+  return whole.length > MAX_TEXT_LENGTH ? `${whole.slice(0, MAX_TEXT_LENGTH)}…` : whole;
 }
 
 /**
@@ -51,8 +67,7 @@ export function toWire(thrown: unknown): object {
  * @param what what was asked of the peer, such as `forward`
  */
 export function fromWire(wire: unknown, peer: string, what: string): GradwireError {
-  const { code, message, name, stack, ...rest } = wire as WireFailure;
-  const known = Object.hasOwn(ERROR_CODES, code) ? code : 'remote_error';
+  const { code, message, name, stack, ...rest } = readFailure(wire);
   const origin = rest.peer ?? peer;
   const details = {
     peer: origin,
@@ -61,16 +76,40 @@ export function fromWire(wire: unknown, peer: string, what: string): GradwireErr
     remoteName: name,
     remoteStack: stack,
   };
-  if (known !== 'remote_error' || rest.peer !== undefined) {
-    const text = message.includes(origin) ? message : `${message} (${what} on ${origin})`;
-    return new GradwireError(known, text, details);
+  if (code !== 'remote_error' || rest.peer !== undefined) {
+    const said = message.includes(origin) ? message : `${message} (${what} on ${origin})`;
+    const cause = code === 'remote_error' ? { cause: original(name, message, stack) } : {};
+    return new GradwireError(code, said, { ...details, ...cause });
   }
-  const Class = Object.hasOwn(BUILT_IN, name) ? (BUILT_IN[name] as ErrorConstructor) : Error;
-  const cause = new Class(message);
-  cause.stack = stack;
-  if (cause.name !== name) Object.defineProperty(cause, 'name', { value: name });
   return new GradwireError('remote_error', `${name}: ${message} (thrown by ${what} on ${origin})`, {
     ...details,
-    cause,
+    cause: original(name, message, stack),
   });
+}
+
+/** An error of the class that was thrown, as far as that is a built-in one. */
+function original(name: string, message: string, stack: string): Error {
+  const Class = Object.hasOwn(BUILT_IN, name) ? (BUILT_IN[name] as ErrorConstructor) : Error;
+  const error = new Class(message);
+  error.stack = stack;
+  if (error.name !== name) Object.defineProperty(error, 'name', { value: name });
+  return error;
+}
+
+/** @throws GradwireError `protocol_error` */
+function readFailure(wire: unknown): WireFailure {
+  if (typeof wire !== 'object' || wire === null) {
+    throw new GradwireError('protocol_error', 'a failure without a description');
+  }
+  const fields = wire as Readonly<Record<string, unknown>>;
+  const code = String(fields['code']);
+  const { peer, maybeExecuted } = fields;
+  return {
+    code: Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'remote_error',
+    message: String(fields['message']),
+    name: String(fields['name']),
+    stack: String(fields['stack']),
+    peer: typeof peer === 'string' ? peer : undefined,
+    maybeExecuted: typeof maybeExecuted === 'boolean' ? maybeExecuted : undefined,
+  };
 }

@@ -8,6 +8,7 @@ import type { JoinRequest, Member } from './transport.ts';
 export type Candidate = JoinRequest & { readonly address: string };
 
 interface Waiting {
+  readonly incarnation: string;
   readonly resolve: (members: readonly Member[]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -31,22 +32,24 @@ export class Group {
     if (refusal !== undefined) return Promise.reject(refusal);
     const { name, rank, address, incarnation } = candidate;
     this.#members.set(rank, { name, rank, address, incarnation });
-    if (this.#members.size === this.#worldSize) return Promise.resolve(this.#complete());
+    // A worker that asks again has lost its first question.
     this.#waiting.get(rank)?.reject(new GradwireError('cancelled', 'joined again'));
-    return new Promise((resolve, reject) => this.#waiting.set(rank, { resolve, reject }));
-  }
-
-  /** Gives up on behalf of `rank`, whose patience is over: the error names who is missing. */
-  expire(rank: number, timeoutMs: number): void {
-    this.#waiting.get(rank)?.reject(this.missing(timeoutMs));
     this.#waiting.delete(rank);
+    if (this.#members.size === this.#worldSize) return Promise.resolve(this.#complete());
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(rank, { incarnation, resolve, reject });
+    });
   }
 
-  /** A worker that was waiting has gone away; its place is free again. */
+  /** The patience of a worker is over: the error names who is missing, and its place is free again. */
+  expire(rank: number, incarnation: string, timeoutMs: number): void {
+    this.#remove(rank, incarnation, this.missing(timeoutMs));
+  }
+
+  /** A worker that was waiting has gone away: its place is free again. */
   leave(rank: number, incarnation: string): void {
-    if (this.#isComplete || this.#members.get(rank)?.incarnation !== incarnation) return;
-    this.#members.delete(rank);
-    this.#waiting.delete(rank);
+    const message = `rank ${rank} went away before the group was complete`;
+    this.#remove(rank, incarnation, new GradwireError('cancelled', message));
   }
 
   /** The master goes: nobody waits any longer. */
@@ -70,6 +73,14 @@ export class Group {
         `joined: ${joined || 'none'}. Start the missing workers, or raise timeoutMs`,
       { stage: 'init' },
     );
+  }
+
+  #remove(rank: number, incarnation: string, error: GradwireError): void {
+    const waiting = this.#waiting.get(rank);
+    if (waiting === undefined || waiting.incarnation !== incarnation) return;
+    this.#waiting.delete(rank);
+    this.#members.delete(rank);
+    waiting.reject(error);
   }
 
   #complete(): readonly Member[] {

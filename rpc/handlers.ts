@@ -3,9 +3,10 @@ import { GradwireError } from '../errors.ts';
 import { keepStored, ownVariables } from '../tensor/index.ts';
 import type { Barriers } from './barrier.ts';
 import type { Endpoint } from './endpoint.ts';
+import { Head } from './head.ts';
 import type { Incoming } from './incoming.ts';
 import type { Members } from './members.ts';
-import type { ForkId, Outcome, References, RRefId } from './references.ts';
+import type { Outcome, References, RRefId } from './references.ts';
 import { type AnyFunction, asClass, lookUp, methodOf } from './registry.ts';
 
 export interface Serving {
@@ -17,34 +18,36 @@ export interface Serving {
 
 /** Lets the endpoint answer every request of rpc's own. */
 export function serve({ endpoint, references, barriers, members }: Serving): void {
-  endpoint.handle('call', ({ head, body }) => {
-    const [name] = head as [string];
+  endpoint.handle('call', (request) => {
+    const name = new Head(request.head).text(0);
     const callable = lookUp(name);
     if (asClass(callable) !== undefined) {
       throw new GradwireError(
         'unsupported_value',
         `${name} is a class: make its objects by remote()`,
+        { maybeExecuted: false },
       );
     }
-    return (callable as AnyFunction)(...(body as unknown[]));
+    const args = argumentsOf(request);
+    request.begin();
+    return (callable as AnyFunction)(...args);
   });
 
-  endpoint.handle('method', async ({ head, body, scope }) => {
-    const [id, method] = head as [RRefId, string];
-    return callMethod(await references.value(id), { method, args: body as unknown[], scope });
+  endpoint.handle('method', async (request) => {
+    const head = new Head(request.head);
+    return callMethod(await borrowed(references, head.id(0), request), head.text(1), request);
   });
 
-  endpoint.handle('fetch', ({ head }) => {
-    const [id] = head as [RRefId];
-    return references.value(id);
+  endpoint.handle('fetch', (request) => {
+    return borrowed(references, new Head(request.head).id(0), request);
   });
 
   endpoint.handle('remote', async (request) => {
-    const [id, fork] = request.head as [RRefId, ForkId];
-    const settle = references.create(id);
-    references.addFork(id, fork, request.peer);
+    const head = new Head(request.head);
+    const settle = references.create(head.id(0));
+    references.addFork(head.id(0), head.fork(1), request.peer);
     try {
-      const made = await make(request, references);
+      const made = await make(head, request, references);
       request.takeScope();
       settle(made);
     } catch (error) {
@@ -54,49 +57,65 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
     return null;
   });
 
-  endpoint.handle('fork', ({ head }) => {
-    const [id, fork, holder] = head as [RRefId, ForkId, number];
-    if (!members.isGone(holder)) references.addFork(id, fork, holder);
+  endpoint.handle('fork', (request) => {
+    const head = new Head(request.head);
+    const holder = head.rank(2);
+    if (!members.isGone(holder)) references.addFork(head.id(0), head.fork(1), holder);
   });
 
-  endpoint.handle('drop', ({ head }) => {
-    const [id, fork] = head as [RRefId, ForkId];
-    references.dropFork(id, fork);
+  endpoint.handle('drop', (request) => {
+    const head = new Head(request.head);
+    references.dropFork(head.id(0), head.fork(1), request.peer);
   });
 
-  endpoint.handle('barrier', ({ head, peer }) => {
-    const [key, ranks, isTolerant] = head as [string, number[], boolean];
-    return barriers.arrive(key, ranks, peer, isTolerant);
+  endpoint.handle('barrier', ({ head: fields, peer: rank, timeoutMs }) => {
+    const head = new Head(fields);
+    return barriers.arrive({
+      key: head.text(0),
+      ranks: head.ranks(1),
+      isTolerant: head.flag(2),
+      vote: head.flag(3),
+      rank,
+      timeoutMs,
+    });
   });
 }
 
-interface MethodRun {
-  readonly method: string;
-  readonly args: unknown[];
-  readonly scope: Incoming['scope'];
+/** An object that stays until the request is answered. */
+function borrowed(references: References, id: RRefId, request: Incoming): Promise<unknown> {
+  request.after(references.borrow(id));
+  return references.value(id);
+}
+
+function argumentsOf({ body }: Incoming): unknown[] {
+  if (Array.isArray(body)) return body;
+  throw new GradwireError('protocol_error', 'a call without arguments', { stage: 'decode' });
 }
 
 /** Runs a method; tensors that it stores in its object stay there (D7). */
-async function callMethod(target: unknown, { method, args, scope }: MethodRun): Promise<unknown> {
+async function callMethod(target: unknown, method: string, request: Incoming): Promise<unknown> {
   const run = methodOf(target, method);
+  const args = argumentsOf(request);
+  request.begin();
   try {
     return await run.apply(target, args);
   } finally {
-    keepStored(target as object, scope);
+    keepStored(target as object, request.scope);
   }
 }
 
 /** Makes the object of a reference: by a class, a function, or a method of another object. */
-async function make({ head, body, scope }: Incoming, references: References): Promise<Outcome> {
-  const [, , target, method] = head as [RRefId, ForkId, string, string | undefined];
-  const args = body as unknown[];
-  if (method !== undefined) {
-    const object = await references.value(target as RRefId);
-    const value = await callMethod(object, { method, args, scope });
+async function make(head: Head, request: Incoming, references: References): Promise<Outcome> {
+  const { scope } = request;
+  if (head.length > 3) {
+    const object = await borrowed(references, head.id(2), request);
+    const value = await callMethod(object, head.text(3), request);
     return { value, free: () => scope.dispose() };
   }
-  const callable = lookUp(target);
+  const callable = lookUp(head.text(2));
+  const args = argumentsOf(request);
   const Class = asClass(callable);
+  request.begin();
   if (Class === undefined) {
     const value = await (callable as AnyFunction)(...args);
     return { value, free: () => scope.dispose() };

@@ -35,6 +35,8 @@ export class Inbox {
   readonly #granted: number[] = [];
   #grantedBytes = 0;
   #owedCredit = 0;
+  /** What the sender may still send unasked, as far as this side has told it. */
+  #window = INITIAL_CREDIT_BYTES;
 
   constructor(maxMessageBytes: number, handlers: InboxHandlers) {
     this.#maxMessageBytes = maxMessageBytes;
@@ -50,6 +52,8 @@ export class Inbox {
   }
 
   frame({ kind, id, offset, total, part }: Frame): void {
+    if (total <= EAGER_BYTES) this.#window -= part.byteLength;
+    if (this.#window < 0) throw malformed('more than it was given credit for');
     if (part.byteLength === total) {
       this.#handlers.message(kind, id, part);
       this.#consumed(total);
@@ -90,6 +94,7 @@ export class Inbox {
     }
     this.#owedCredit += total;
     if (this.#owedCredit < CREDIT_STEP_BYTES) return;
+    this.#window += this.#owedCredit;
     this.#handlers.credit(this.#owedCredit);
     this.#owedCredit = 0;
   }

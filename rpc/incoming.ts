@@ -26,6 +26,10 @@ export interface Incoming {
   readonly scope: TensorScope;
   /** The handler keeps the scope: it will not be freed after the answer. */
   takeScope(): void;
+  /** To be called before code of the user runs: an error from now on says that it may have been executed. */
+  begin(): void;
+  /** Calls `work` once the answer has been made. */
+  after(work: () => void): void;
 }
 
 export type Handler = (request: Incoming) => unknown;
@@ -47,14 +51,20 @@ export interface Answer {
 
 export interface IncomingOptions {
   readonly interceptors: readonly Interceptor[];
-  extensions(peer: number): ReadonlyMap<number, Extension>;
+  readonly extensions: ReadonlyMap<number, Extension>;
   /** Runs a handler as this worker, called by `peer`. */
   enter<R>(peer: number, work: () => R): R;
-  /** Sends an answer; throws what makes it impossible. */
+  /** Sends an answer, or a failure that says why it cannot be sent. Must not throw. */
   answer(answer: Answer): void;
   /** A request is done. */
   done(): void;
 }
+
+interface Meta extends Readonly<Record<string, unknown>> {
+  readonly timeoutMs: number;
+}
+
+const NO_EXTENSIONS: ReadonlyMap<number, Extension> = new Map();
 
 export class IncomingRequests {
   readonly #options: IncomingOptions;
@@ -65,7 +75,7 @@ export class IncomingRequests {
     this.#options = options;
   }
 
-  /** Requests that are being worked on. */
+  /** Requests that are being worked on; those who only wait for others at a meeting are not. */
   get running(): number {
     return this.#running;
   }
@@ -76,55 +86,83 @@ export class IncomingRequests {
 
   /** A message that is not answered: its failure is only logged. */
   notice(peer: number, { kind, bytes }: RawMessage): void {
-    try {
-      const { head } = unpack(bytes, new Map());
-      const scope = new TensorScope();
-      const notice = { peer, kind, head, body: null, timeoutMs: 0, scope, takeScope: () => {} };
-      this.#options.enter(peer, () => this.#handlers.get(kind)?.(notice));
-    } catch (error) {
+    const scope = new TensorScope();
+    const failed = (error: unknown): void => {
       debug('a %s notice of rank %d failed: %s', kind, peer, error);
+    };
+    const over: (() => void)[] = [() => scope.dispose()];
+    const finish = (): void => {
+      for (const work of over) work();
+    };
+    try {
+      const { head } = scope.run(() => unpack(bytes, NO_EXTENSIONS));
+      const notice: Incoming = {
+        peer,
+        kind,
+        head,
+        body: null,
+        timeoutMs: 0,
+        scope,
+        takeScope: () => {},
+        begin: () => {},
+        after: (work) => over.push(work),
+      };
+      const result = this.#options.enter(peer, () =>
+        scope.run(() => this.#handlers.get(kind)?.(notice)),
+      );
+      if (!isThenable(result)) return finish();
+      Promise.resolve(result).catch(failed).finally(finish);
+    } catch (error) {
+      failed(error);
+      finish();
     }
   }
 
   /** A request: always answered, whatever happens. */
   request(peer: number, message: RawMessage): void {
+    const { kind, id, bytes } = message;
     const scope = new TensorScope();
+    const over: (() => void)[] = [];
+    const weight = kind === 'barrier' ? 0 : 1;
     let isTaken = false;
+    let hasBegun = false;
     let traces: ReadonlyMap<string, IncomingTrace> = new Map();
-    this.#running++;
-    const finish = (kind: Answer['kind'], body: unknown): void => {
-      this.#running--;
-      this.#answer({ peer, id: message.id, kind, body, traces });
+    this.#running += weight;
+    const finish = (outcome: Answer['kind'], body: unknown): void => {
+      this.#running -= weight;
+      this.#options.answer({ peer, id, kind: outcome, body, traces });
       if (!isTaken) scope.dispose();
+      for (const work of over) work();
       this.#options.done();
     };
     try {
-      const unpacked = scope.run(() => unpack(message.bytes, this.#options.extensions(peer)));
-      const { kind } = message;
-      const { head, body, meta, tensors } = unpacked;
+      const unpacked = scope.run(() => unpack(bytes, this.#options.extensions));
+      const { head, body, tensors } = unpacked;
+      const meta = readMeta(unpacked.meta);
       traces = this.#traces({ peer, kind, tensors }, meta);
-      const { timeoutMs } = meta as { timeoutMs: number };
-      const takeScope = (): void => {
-        isTaken = true;
+      const incoming: Incoming = {
+        peer,
+        kind,
+        head,
+        body,
+        timeoutMs: meta.timeoutMs,
+        scope,
+        takeScope: () => {
+          isTaken = true;
+        },
+        begin: () => {
+          hasBegun = true;
+        },
+        after: (work) => over.push(work),
       };
-      const incoming = { peer, kind, head, body, timeoutMs, scope, takeScope };
       const result = this.#options.enter(peer, () => this.#run(incoming, [...traces.values()]));
       if (!isThenable(result)) return finish('reply', result);
       Promise.resolve(result).then(
         (value) => finish('reply', value),
-        (error) => finish('failure', toWire(error)),
+        (error) => finish('failure', toWire(error, hasBegun)),
       );
     } catch (error) {
-      finish('failure', toWire(error));
-    }
-  }
-
-  /** A result that cannot be sent becomes a failure that says so. */
-  #answer(answer: Answer): void {
-    try {
-      this.#options.answer(answer);
-    } catch (error) {
-      this.#options.answer({ ...answer, kind: 'failure', body: toWire(error), traces: new Map() });
+      finish('failure', toWire(error, hasBegun));
     }
   }
 
@@ -139,10 +177,10 @@ export class IncomingRequests {
 
   #traces(
     call: { peer: number; kind: MessageKind; tensors: readonly tf.Tensor[] },
-    meta: unknown,
+    meta: Meta,
   ): ReadonlyMap<string, IncomingTrace> {
     const traces = new Map<string, IncomingTrace>();
-    for (const [key, value] of Object.entries(meta as object)) {
+    for (const [key, value] of Object.entries(meta)) {
       if (key === 'timeoutMs') continue;
       const interceptor = this.#options.interceptors.find((candidate) => candidate.key === key);
       if (interceptor === undefined) {
@@ -153,6 +191,14 @@ export class IncomingRequests {
     }
     return traces;
   }
+}
+
+/** @throws GradwireError `protocol_error` */
+function readMeta(meta: unknown): Meta {
+  if (typeof meta === 'object' && meta !== null && 'timeoutMs' in meta) {
+    if (typeof meta.timeoutMs === 'number') return meta as Meta;
+  }
+  throw new GradwireError('protocol_error', 'a request without a time limit', { stage: 'decode' });
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -32,6 +32,11 @@ export class Members {
     );
   }
 
+  /** The member of this rank. */
+  find(rank: number): WorkerInfo | undefined {
+    return this.#byRank.get(rank);
+  }
+
   all(): readonly WorkerInfo[] {
     return [...this.#byRank.values()];
   }

@@ -29,7 +29,7 @@ export interface InitOptions {
   readonly insecure?: boolean;
   /** What carries the messages. Default: `grpc`; `memory` for several workers in one process. */
   readonly transport?: 'grpc' | 'memory' | Transport;
-  /** Longest message in bytes that is sent or accepted. Default: 1 GiB. */
+  /** Longest message in bytes that is sent or accepted, at least 64 KiB. Default: 1 GiB. */
   readonly maxMessageBytes?: number;
   /** Tensor engine to start. Default: GRADWIRE_ENGINE, else wasm. */
   readonly engine?: EngineName;
@@ -42,6 +42,9 @@ export type ResolvedOptions = Required<
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What timers can count, about 24 days. */
+const MAX_INIT_TIMEOUT_MS = 2 ** 31 - 1;
+const LEAST_MESSAGE_LIMIT_BYTES = 64 * 1024;
 const NAME = /^[A-Za-z0-9_:-]{1,127}$/;
 
 /** Fills what is not given from `env`. @throws GradwireError `invalid_argument`, `insecure_address` */
@@ -57,7 +60,7 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     worldSize,
     masterAddr: options.masterAddr ?? url.masterAddr ?? env['MASTER_ADDR'] ?? '127.0.0.1',
     masterPort: options.masterPort ?? url.masterPort ?? integer('MASTER_PORT', env) ?? 29500,
-    initTimeoutMs: options.initTimeoutMs ?? 60_000,
+    initTimeoutMs: Math.min(options.initTimeoutMs ?? 60_000, MAX_INIT_TIMEOUT_MS),
     timeoutMs: options.timeoutMs ?? 60_000,
     insecure: options.insecure ?? false,
     transport: options.transport ?? 'grpc',
@@ -88,6 +91,10 @@ function check(options: ResolvedOptions): void {
   }
   checkTimeout('initTimeoutMs', options.initTimeoutMs);
   checkTimeout('timeoutMs', options.timeoutMs);
+  const { maxMessageBytes } = options;
+  if (!Number.isSafeInteger(maxMessageBytes) || maxMessageBytes < LEAST_MESSAGE_LIMIT_BYTES) {
+    throw invalid(`maxMessageBytes ${maxMessageBytes} is not a whole number of at least 64 KiB`);
+  }
   const exposed = [masterAddr, ...(host === undefined ? [] : [host])].filter((a) => !isLoopback(a));
   if (exposed.length > 0 && !options.insecure) {
     throw new GradwireError(
@@ -127,7 +134,7 @@ function readInitMethod(text: string): FromUrl {
   const rank = url.searchParams.get('rank');
   const worldSize = url.searchParams.get('world_size');
   return {
-    masterAddr: url.hostname,
+    masterAddr: url.hostname.replace(/^\[|\]$/g, ''),
     masterPort: Number(url.port),
     ...(rank === null ? {} : { rank: Number(rank) }),
     ...(worldSize === null ? {} : { worldSize: Number(worldSize) }),

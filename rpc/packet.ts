@@ -115,22 +115,26 @@ export function unpack(
   const headers = readTable(buffer.subarray(tableStart, tableEnd));
   let position = padded(tableEnd);
   const contents = headers.map((header) => {
-    checkHeader(header, buffer.length - position);
+    checkHeader(header, Number.MAX_SAFE_INTEGER);
+    if (header.byteLength > buffer.length - position) throw malformed('tensors beyond its end');
     const bytes = buffer.subarray(position, position + header.byteLength);
     position += padded(header.byteLength);
     return { header, bytes };
   });
-  const tensors = contents.map(({ header, bytes }) => make(header, bytes));
-  const decoder = new ValueDecoder(
-    buffer.subarray(PREFIX_BYTES, tableStart),
-    extensions,
-    (index) => {
+  const tensors: tf.Tensor[] = [];
+  try {
+    for (const { header, bytes } of contents) tensors.push(make(header, bytes));
+    const values = buffer.subarray(PREFIX_BYTES, tableStart);
+    const decoder = new ValueDecoder(values, extensions, (index) => {
       const tensor = tensors[index];
       if (tensor === undefined) throw malformed(`no tensor ${index}`);
       return tensor;
-    },
-  );
-  return { head: decoder.decode(), body: decoder.decode(), meta: decoder.decode(), tensors };
+    });
+    return { head: decoder.decode(), body: decoder.decode(), meta: decoder.decode(), tensors };
+  } catch (error) {
+    tf.dispose(tensors);
+    throw error;
+  }
 }
 
 function readTable(bytes: Uint8Array): TensorHeader[] {

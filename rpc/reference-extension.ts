@@ -1,24 +1,56 @@
 /** How references travel: the copy at the receiver is a new fork, counted by the owner. */
 import { GradwireError } from '../errors.ts';
+import { Head } from './head.ts';
 import type { ForkId, RRefId } from './references.ts';
 import { Handle, type ReferenceHost, RRef } from './rref.ts';
 import type { Extension } from './value-codec.ts';
-import type { WorkerInfo } from './worker-info.ts';
+import { type WorkerInfo, workerInfoExtension } from './worker-info.ts';
 
 const TAG = 2;
 
 export interface Forking {
   readonly host: ReferenceHost;
-  infoOf(rank: number): WorkerInfo;
-  /** Tells the owner that a copy was passed on. */
-  announce(id: RRefId, fork: ForkId, owner: number, holder: number): void;
+  /** The member of this rank. */
+  infoOf(rank: number): WorkerInfo | undefined;
+  /** Tells the owner that `holder` has a copy, or that this copy is gone. */
+  announce(notice: Notice): void;
 }
 
-/** For a message to `peer`; `commits` is filled with what counts the new copies once the message is sent. */
-export function outgoingReferences(
+export interface Notice {
+  readonly kind: 'fork' | 'drop';
+  readonly id: RRefId;
+  readonly fork: ForkId;
+  readonly owner: number;
+  /** Rank of the worker that has the copy. */
+  readonly holder: number;
+}
+
+/** What the values of messages to or from one peer may hold beyond plain ones. */
+export interface PeerExtensions {
+  /** @param undo is filled with what must be done should the message not be sent after all */
+  outgoing(peer: number, undo: (() => void)[]): readonly Extension[];
+  readonly incoming: ReadonlyMap<number, Extension>;
+}
+
+export function peerExtensions(forking: Forking): PeerExtensions {
+  const incoming = incomingReferences(forking);
+  return {
+    outgoing: (peer, undo) => [workerInfoExtension, outgoingReferences(forking, peer, undo)],
+    incoming: new Map<number, Extension>([
+      [workerInfoExtension.tag, workerInfoExtension],
+      [incoming.tag, incoming],
+    ]),
+  };
+}
+
+/**
+ * The owner is told before the message leaves, not after: so that the sender may let go of its own copy at once, however
+ * long the message takes.
+ */
+function outgoingReferences(
   { host, announce }: Forking,
   peer: number,
-  commits: (() => void)[],
+  undo: (() => void)[],
 ): Extension<RRef<unknown>> {
   return {
     tag: TAG,
@@ -29,10 +61,16 @@ export function outgoingReferences(
         const message = `${rref} belongs to the worker ${at.info.name}, not to ${host.info.name}`;
         throw new GradwireError('unsupported_value', message);
       }
-      const fork = host.references.newForkId();
-      // An owner that gets its own reference back counts the copy itself, when it unpacks it.
-      if (owner.id === host.info.id) host.references.addFork(id, fork, peer);
-      else if (owner.id !== peer) commits.push(() => announce(id, fork, owner.id, peer));
+      const { references, info } = host;
+      const fork = references.newForkId();
+      if (owner.id === info.id) {
+        references.addFork(id, fork, peer);
+        undo.push(() => references.dropFork(id, fork, info.id));
+      } else {
+        const notice = { id, fork, owner: owner.id, holder: peer };
+        announce({ kind: 'fork', ...notice });
+        undo.push(() => announce({ kind: 'drop', ...notice }));
+      }
       return [id, fork, owner.id];
     },
     decode: refuse,
@@ -40,16 +78,23 @@ export function outgoingReferences(
 }
 
 /** For a message that came from another worker. */
-export function incomingReferences({ host, infoOf }: Forking): Extension<RRef<unknown>> {
+function incomingReferences({ host, infoOf }: Forking): Extension<RRef<unknown>> {
   return {
     tag: TAG,
     is: RRef.is,
     encode: refuse,
     decode: (plain) => {
-      const [id, fork, owner] = plain as [RRefId, ForkId, number];
-      if (owner === host.info.id) host.references.addFork(id, fork, owner);
-      else host.references.addCopy(id, fork, owner);
-      return RRef.of(new Handle(host, infoOf(owner), id, fork));
+      const head = new Head(plain);
+      const [id, fork] = [head.id(0), head.fork(1)];
+      const owner = infoOf(head.rank(2));
+      if (owner === undefined) {
+        throw new GradwireError(
+          'protocol_error',
+          `a reference of the unknown rank ${head.rank(2)}`,
+        );
+      }
+      if (owner.id !== host.info.id) host.references.addCopy(id, fork, owner.id);
+      return RRef.of(new Handle(host, owner, id, fork));
     },
   };
 }

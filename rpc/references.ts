@@ -1,15 +1,16 @@
 /**
  * The references of one worker: the objects it owns and who holds them, and the references to others' objects that it
- * holds. Every copy of a reference on another worker is a fork with an id of its own; the object is freed when the last
- * fork is gone.
+ * holds. Every copy of a reference on a worker is a fork with an id of its own, which begins with the rank of the worker
+ * that made it; the object is freed when the last fork is gone and nobody uses it.
  *
  * Why no acknowledgements: messages of a pair arrive in order. A worker that passes a reference on tells the owner so
  * (`fork`) before it could tell it that its own copy is gone (`drop`), so the owner never sees the count at zero in
  * between; should the new holder's `drop` be faster than that `fork`, the owner remembers it. Carries guarantee G6.
  */
 import { GradwireError } from '../errors.ts';
-import { freeStored } from '../tensor/index.ts';
+import { outside } from '../tensor/index.ts';
 import { BoundedSet } from './bounded-set.ts';
+import { Holds, type Made } from './holds.ts';
 
 export type RRefId = string & { readonly __brand: 'RRefId' };
 export type ForkId = string & { readonly __brand: 'ForkId' };
@@ -17,6 +18,9 @@ export type ForkId = string & { readonly __brand: 'ForkId' };
 /** How long a request for an object waits for its creation, which another worker has asked for, to arrive. */
 const CREATION_GRACE_MS = 5_000;
 const REMEMBERED = 10_000;
+
+/** What a finished creation leaves behind. */
+export type Outcome = Made | { readonly error: Error };
 
 interface Owned {
   readonly id: RRefId;
@@ -26,32 +30,25 @@ interface Owned {
   /** Forks that were dropped before they were announced. */
   readonly dropped: Set<ForkId>;
   readonly settle: (outcome: Outcome) => void;
-  hold: Hold | undefined;
-}
-
-/** What a finished creation leaves behind. */
-export type Outcome = Made | { readonly error: Error };
-
-export interface Made {
-  readonly value: unknown;
-  /** Frees what the creation made. */
-  readonly free: () => void;
-}
-
-/** What an object's creation made; shared by all references to one object. */
-interface Hold {
-  readonly value: unknown;
-  count: number;
-  readonly free: (() => void)[];
+  /** Requests that wait for the creation to arrive. */
+  readonly onCreated: (() => void)[];
+  /** Whether the creation has arrived; it may still be running. */
+  isCreated: boolean;
+  /** Requests that work with the object. */
+  uses: number;
+  made: Made | undefined;
 }
 
 export class References {
   readonly #self: number;
   readonly #owned = new Map<RRefId, Owned>();
-  readonly #gone = new BoundedSet<RRefId>(REMEMBERED);
-  readonly #holds = new Map<unknown, Hold>();
+  /** Objects that were there and have been freed. */
+  readonly #freed = new BoundedSet<RRefId>(REMEMBERED);
+  readonly #holds = new Holds();
   readonly #copies = new Map<ForkId, { id: RRefId; owner: number }>();
+  readonly #departed = new Set<number>();
   #next = 1;
+  #isClosed = false;
 
   /** @param self rank of the worker */
   constructor(self: number) {
@@ -78,53 +75,68 @@ export class References {
 
   /** An object of this worker, to be settled when it is there. */
   create(id: RRefId): (outcome: Outcome) => void {
-    return this.#entry(id).settle;
+    const owned = this.#entry(id);
+    owned.isCreated = true;
+    for (const tell of owned.onCreated.splice(0)) tell();
+    return owned.settle;
   }
 
   addFork(id: RRefId, fork: ForkId, holder: number): void {
+    if (this.#freed.has(id)) return;
     const owned = this.#entry(id);
     if (!owned.dropped.delete(fork)) owned.forks.set(fork, holder);
     else this.#freeIfUnheld(owned);
   }
 
-  dropFork(id: RRefId, fork: ForkId): void {
+  /** @param from rank of the worker that says so */
+  dropFork(id: RRefId, fork: ForkId, from: number): void {
     const owned = this.#owned.get(id);
-    if (owned === undefined) return;
-    if (!owned.forks.delete(fork)) owned.dropped.add(fork);
-    this.#freeIfUnheld(owned);
+    if (owned?.forks.delete(fork)) return this.#freeIfUnheld(owned);
+    const maker = makerOf(fork);
+    // The maker's announcement would have come before its own drop, ours are known at once, the dead announce nothing.
+    const mayStillCome = maker !== from && maker !== this.#self && !this.#departed.has(maker);
+    if (mayStillCome && !this.#freed.has(id)) this.#entry(id).dropped.add(fork);
   }
 
-  /** A worker is gone with all that it held. */
+  /** A worker is gone with all that it held, and with all that it would have announced. */
   dropHolder(holder: number): void {
+    this.#departed.add(holder);
     for (const owned of this.#owned.values()) {
       for (const [fork, rank] of owned.forks) if (rank === holder) owned.forks.delete(fork);
-      this.#freeIfUnheld(owned);
+      for (const fork of owned.dropped) if (makerOf(fork) === holder) owned.dropped.delete(fork);
+      if (owned.isCreated) this.#freeIfUnheld(owned);
+      else if (makerOf(owned.id) === holder) this.#abandon(owned);
     }
   }
 
+  /** Keeps the object, whether or not it is there yet, until the result is called. */
+  borrow(id: RRefId): () => void {
+    if (this.#freed.has(id)) return () => {};
+    const owned = this.#entry(id);
+    owned.uses++;
+    return () => {
+      owned.uses--;
+      this.#freeIfUnheld(owned);
+    };
+  }
+
   /**
-   * The object, when it is there. Waits a bounded time for a creation that has not arrived yet.
+   * The object, when it is there. Waits a bounded time for a creation that has not arrived yet; who asks must borrow it.
    * @throws GradwireError `unknown_rref`, or what the creation failed with
    */
   async value(id: RRefId): Promise<unknown> {
     const owned = this.#owned.get(id);
-    if (owned !== undefined) return owned.value;
-    if (this.#gone.has(id)) {
+    if (owned === undefined) {
       throw new GradwireError('unknown_rref', `the object of reference ${id} has been freed`);
     }
-    const expected = this.#entry(id);
-    const timer = setTimeout(() => {
-      const message = `no object was made for reference ${id}`;
-      expected.settle({ error: new GradwireError('unknown_rref', message) });
-      this.#free(expected);
-    }, CREATION_GRACE_MS);
-    return expected.value.finally(() => clearTimeout(timer));
+    if (!owned.isCreated) await this.#creation(owned);
+    return owned.value;
   }
 
   // The user's side.
 
   addCopy(id: RRefId, fork: ForkId, owner: number): void {
-    this.#copies.set(fork, { id, owner });
+    if (!this.#isClosed) this.#copies.set(fork, { id, owner });
   }
 
   /** Forgets a copy; true if it was still held, and then the owner must be told. */
@@ -132,19 +144,11 @@ export class References {
     return this.#copies.delete(fork);
   }
 
-  /** All copies that are still held, by fork. */
-  copies(): ReadonlyMap<ForkId, { readonly id: RRefId; readonly owner: number }> {
-    return this.#copies;
-  }
-
-  /** Frees everything: the worker is shutting down. */
+  /** Frees everything: the worker is shutting down. What is still being made is freed when it is there. */
   close(): void {
-    for (const owned of this.#owned.values()) {
-      owned.settle({
-        error: new GradwireError('shut_down', 'the owner of the reference shut down'),
-      });
-      this.#free(owned);
-    }
+    this.#isClosed = true;
+    const error = new GradwireError('shut_down', 'the owner of the reference shut down');
+    for (const owned of this.#owned.values()) this.#abandon(owned, error);
     this.#copies.clear();
   }
 
@@ -161,12 +165,17 @@ export class References {
     value.catch(() => {});
     let isSettled = false;
     const settle = (outcome: Outcome): void => {
-      if (isSettled) return;
+      if (isSettled) {
+        if ('free' in outcome) outcome.free();
+        return;
+      }
       isSettled = true;
       if ('error' in outcome) return reject(outcome.error);
-      owned.hold = this.#hold(outcome);
+      owned.made = outcome;
+      this.#holds.add(outcome);
       resolve(outcome.value);
-      if (!this.#owned.has(id)) this.#release(owned);
+      if (this.#owned.get(id) !== owned) this.#holds.drop(outcome);
+      else this.#freeIfUnheld(owned);
     };
     const owned: Owned = {
       id,
@@ -174,35 +183,50 @@ export class References {
       forks: new Map(),
       dropped: new Set(),
       settle,
-      hold: undefined,
+      onCreated: [],
+      isCreated: false,
+      uses: 0,
+      made: undefined,
     };
-    this.#owned.set(id, owned);
+    if (!this.#isClosed) this.#owned.set(id, owned);
     return owned;
   }
 
-  #hold({ value, free }: Made): Hold {
-    const hold = this.#holds.get(value) ?? { value, count: 0, free: [] };
-    hold.count++;
-    hold.free.push(free);
-    if (typeof value === 'object' && value !== null) this.#holds.set(value, hold);
-    return hold;
+  #creation(owned: Owned): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const expire = (): void => {
+        const message = `no object was made for reference ${owned.id}`;
+        reject(new GradwireError('unknown_rref', message));
+      };
+      const timer = outside(() => setTimeout(expire, CREATION_GRACE_MS));
+      owned.onCreated.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Nothing will come of the object any more. */
+  #abandon(owned: Owned, error = new GradwireError('unknown_rref', 'its maker is gone')): void {
+    owned.settle({ error });
+    for (const tell of owned.onCreated.splice(0)) tell();
+    this.#free(owned);
   }
 
   #freeIfUnheld(owned: Owned): void {
-    if (owned.forks.size === 0 && owned.dropped.size === 0) this.#free(owned);
+    const { forks, dropped, uses } = owned;
+    if (forks.size + dropped.size + uses === 0) this.#free(owned);
   }
 
   #free(owned: Owned): void {
-    if (!this.#owned.delete(owned.id)) return;
-    this.#gone.add(owned.id);
-    this.#release(owned);
+    if (this.#owned.get(owned.id) !== owned) return;
+    this.#owned.delete(owned.id);
+    if (owned.isCreated) this.#freed.add(owned.id);
+    if (owned.made !== undefined) this.#holds.drop(owned.made);
   }
+}
 
-  /** Frees what the creation made, with the last reference to the object. */
-  #release({ hold }: Owned): void {
-    if (hold === undefined || --hold.count > 0) return;
-    this.#holds.delete(hold.value);
-    for (const free of hold.free) free();
-    if (typeof hold.value === 'object' && hold.value !== null) freeStored(hold.value);
-  }
+/** Rank of the worker that made an id. */
+function makerOf(id: RRefId | ForkId): number {
+  return Number.parseInt(id, 10);
 }

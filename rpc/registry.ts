@@ -107,11 +107,15 @@ export function methodOf(target: unknown, name: unknown): AnyFunction {
     );
   }
   const names = new Set<string>();
+  const seen = new Set<string>();
   for (let level = top; isBelowObject(level); level = Object.getPrototypeOf(level)) {
     for (const key of Object.getOwnPropertyNames(level)) {
       if (key === 'constructor' || key === 'then' || key.startsWith('_')) continue;
+      // What a class has under a name, an accessor too, hides what its base classes have.
+      if (seen.has(key)) continue;
+      seen.add(key);
       const value = dataProperty(level, key);
-      if (typeof value !== 'function') continue;
+      if (value === undefined) continue;
       if (key === name) return value;
       names.add(key);
     }

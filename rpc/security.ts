@@ -38,7 +38,7 @@ export function tokenSource(
   isMaster: boolean,
 ): TokenSource {
   if (given !== undefined) return { read: () => given, mayChange: false, close: () => {} };
-  const folder = join(tmpdir(), `gradwire-${userInfo().uid}`);
+  const folder = join(tmpdir(), `gradwire-${userId()}`);
   const file = join(folder, `${masterPort}.token`);
   if (!isMaster) return { read: () => readToken(folder, file), mayChange: true, close: () => {} };
   const token = randomBytes(32).toString('hex');
@@ -62,11 +62,16 @@ function readToken(folder: string, file: string): string | undefined {
   }
 }
 
+/** The number of this user; some users have no name. */
+function userId(): number {
+  return process.getuid?.() ?? userInfo().uid;
+}
+
 /** Another user must not be able to put a token of theirs where we look. */
 function checkFolder(folder: string): void {
   const stat = lstatSync(folder);
   const isOurs = stat.isDirectory() && (process.platform === 'win32' || (stat.mode & 0o077) === 0);
-  if (isOurs && (stat.uid === userInfo().uid || process.platform === 'win32')) return;
+  if (isOurs && (stat.uid === userId() || process.platform === 'win32')) return;
   throw new GradwireError(
     'unauthenticated',
     `${folder} can be changed by others: remove it, or set GRADWIRE_TOKEN for all workers`,

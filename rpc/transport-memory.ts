@@ -72,7 +72,7 @@ class MemoryNode implements TransportNode {
     }
     const group = master.#group;
     const expiry = setTimeout(
-      () => group.expire(rank, timeoutMs),
+      () => group.expire(rank, incarnation, timeoutMs),
       Math.max(0, deadline - Date.now()),
     );
     try {

@@ -1,3 +1,4 @@
+import { Head } from './head.ts';
 import type { Extension } from './value-codec.ts';
 
 /** Name and rank of a worker of the group. PyTorch: `torch.distributed.rpc.WorkerInfo`. Compares by its fields. */
@@ -22,8 +23,8 @@ export const workerInfoExtension: Extension<WorkerInfo> = {
   is: (value) => value instanceof WorkerInfo,
   encode: ({ name, id }) => [name, id],
   decode: (plain) => {
-    const [name, id] = plain as [string, number];
-    return new WorkerInfo(String(name), Number(id));
+    const head = new Head(plain);
+    return new WorkerInfo(head.text(0), head.rank(1));
   },
 };
 

@@ -9,17 +9,32 @@ import { Members } from './members.ts';
 import type { MessageKind } from './message.ts';
 import { checkTimeout, type ResolvedOptions } from './options.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
-import { incomingReferences, outgoingReferences } from './reference-extension.ts';
+import { peerExtensions } from './reference-extension.ts';
 import { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
 import { Handle, type MethodCall, type ReferenceHost, RRef } from './rref.ts';
-import { leave, type ShutdownOptions, type ShutdownReport } from './shutdown.ts';
+import { leave, type Meeting, type ShutdownOptions, type ShutdownReport } from './shutdown.ts';
 import type { Connection, Member } from './transport.ts';
 import { connectionPair } from './transport-memory.ts';
 import type { CallOptions, Here, Rest } from './types.ts';
-import type { Extension } from './value-codec.ts';
 import type { WorkerCore } from './worker-core.ts';
-import { type Peer, WorkerInfo, workerInfoExtension } from './worker-info.ts';
+import { type Peer, WorkerInfo } from './worker-info.ts';
+
+/** What is asked of a worker. */
+interface Call {
+  readonly kind: MessageKind;
+  readonly head: unknown;
+  readonly body: unknown;
+  readonly what: string;
+  readonly order?: readonly string[];
+  readonly options: CallOptions | undefined;
+}
+
+/** How an object is made: by a function or class, or by a method of another object. */
+interface Creation extends Omit<Call, 'kind' | 'head' | 'order'> {
+  /** Name of the function or class, or reference and method. */
+  readonly target: readonly string[];
+}
 
 export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
   readonly info: WorkerInfo;
@@ -33,6 +48,7 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
   readonly #closeNode: () => Promise<void>;
   readonly #barrierCounts = new Map<string, number>();
   #shutdown: Promise<ShutdownReport> | undefined;
+  #isClosed = false;
 
   /** @param closeNode ends the carrier, when the worker has shut down */
   constructor(
@@ -49,7 +65,13 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
     const interceptors: WorkerShare['interceptor'][] = [];
     this.endpoint = new Endpoint({
       nameOf: (rank) => this.nameOf(rank),
-      extensions: this.#extensions(),
+      extensions: peerExtensions({
+        host: this,
+        infoOf: (rank) => this.members.find(rank),
+        announce: ({ kind, id, fork, owner, holder }) => {
+          this.endpoint.notify(owner, kind, [id, fork, holder], [id]);
+        },
+      }),
       interceptors,
       maxMessageBytes: options.maxMessageBytes,
       onPeerGone: (rank, isFarewell) => this.#peerGone(rank, isFarewell),
@@ -142,27 +164,33 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
   }
 
   /**
-   * Resolves when all `names` (default: all workers) have called `barrier` as often as this one with the same names.
-   * @throws GradwireError `unavailable` when one of them is gone, `deadline_exceeded`
+   * Resolves when all `names` (default: all workers), of which this is one, have called `barrier` as often as this one
+   * with the same names.
+   *
+   * @throws GradwireError (as rejection) `unavailable` when one of them is gone, `deadline_exceeded`,
+   * `invalid_argument` if this worker is not among them
    */
   async barrier(names?: readonly string[], options?: CallOptions): Promise<void> {
     const infos = names?.map((name) => this.getWorkerInfo(name)) ?? this.getWorkerInfos();
-    const ranks = infos.map(({ id }) => id).sort((a, b) => a - b);
+    const ranks = [...new Set(infos.map(({ id }) => id))].sort((a, b) => a - b);
+    if (!ranks.includes(this.info.id)) {
+      const message = `${this.info.name} is not among those that meet: ${names?.join(', ')}`;
+      throw new GradwireError('invalid_argument', message);
+    }
     const group = ranks.join(',');
     const count = (this.#barrierCounts.get(group) ?? 0) + 1;
     this.#barrierCounts.set(group, count);
-    await this.meet(`${group}#${count}`, ranks, { isTolerant: false, options });
+    await this.meet({ key: `${group}#${count}`, ranks, isTolerant: false, vote: true, options });
   }
 
-  /** Waits at a meeting point, kept by the lowest of `ranks`. */
-  async meet(
-    key: string,
-    ranks: readonly number[],
-    { isTolerant, options }: { isTolerant: boolean; options: CallOptions | undefined },
-  ): Promise<void> {
+  /** Waits at a meeting point, kept by the lowest of its ranks, and tells whether all votes were true. */
+  async meet({ key, ranks, isTolerant, vote, options }: Meeting): Promise<boolean> {
     const leader = this.getWorkerInfo(Math.min(...ranks));
-    const head = [key, ranks, isTolerant];
-    await this.#send(leader, { kind: 'barrier', head, body: null, what: 'the barrier', options });
+    const head = [key, ranks, isTolerant, vote];
+    const what = 'the barrier';
+    return (
+      (await this.#send(leader, { kind: 'barrier', head, body: null, what, options })) === true
+    );
   }
 
   /** Runs `fn` with this worker as the one that the functions of module rpc speak for. */
@@ -186,128 +214,69 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
   // What references ask of their worker.
 
   fetch({ id, owner }: Handle, options: CallOptions | undefined): Promise<unknown> {
-    const call = {
-      kind: 'fetch',
-      head: [id],
-      body: [],
-      what: 'toHere',
-      order: [id],
-      options,
-    } as const;
-    return this.#send(owner, call);
+    const [kind, what] = ['fetch', 'toHere'] as const;
+    return this.#send(owner, { kind, head: [id], body: [], what, order: [id], options });
   }
 
-  callMethod(
-    { id, owner }: Handle,
-    method: string,
-    { args, options }: MethodCall,
-  ): Promise<unknown> {
+  callMethod({ id, owner }: Handle, method: string, call: MethodCall): Promise<unknown> {
+    const { args: body, options } = call;
+    const order = [id];
     const head = [id, method];
-    return this.#send(owner, {
-      kind: 'method',
-      head,
-      body: args,
-      what: method,
-      order: [id],
-      options,
-    });
+    return this.#send(owner, { kind: 'method', head, body, what: method, order, options });
   }
 
-  remoteMethod(
-    { id, owner }: Handle,
-    method: string,
-    { args, options }: MethodCall,
-  ): RRef<unknown> {
-    return this.#create(owner, { target: [id, method], body: args, what: method, options });
+  remoteMethod({ id, owner }: Handle, method: string, call: MethodCall): RRef<unknown> {
+    const { args: body, options } = call;
+    return this.#create(owner, { target: [id, method], body, what: method, options });
   }
 
+  /** The drop goes the way of the calls, to this worker too: what was called before still finds the object. */
   release(handle: Handle): void {
     if (handle.isDisposed) return;
     handle.isDisposed = true;
     const { id, fork, owner } = handle;
-    if (owner.id === this.info.id) this.references.dropFork(id, fork);
-    else if (this.references.dropCopy(fork))
-      this.endpoint.notify(owner.id, 'drop', [id, fork], [id]);
+    const isHeld = owner.id === this.info.id || this.references.dropCopy(fork);
+    if (isHeld) this.endpoint.notify(owner.id, 'drop', [id, fork], [id]);
   }
 
-  #create(
-    owner: WorkerInfo,
-    call: {
-      target: unknown[];
-      body: readonly unknown[];
-      what: string;
-      options: CallOptions | undefined;
-    },
-  ): RRef<unknown> {
-    const { target, body, what, options } = call;
+  #create(owner: WorkerInfo, { target, body, what, options }: Creation): RRef<unknown> {
     const handle = new Handle(this, owner, this.references.newId(), this.references.newForkId());
     const head = [handle.id, handle.fork, ...target];
     const order = [handle.id, String(target[0])];
-    this.#send(owner, { kind: 'remote', head, body, what, order, options }).catch(
-      (error: Error) => {
-        handle.failure = error;
-      },
-    );
+    this.#send(owner, { kind: 'remote', head, body, what, order, options }).catch((error) => {
+      handle.failure = error;
+    });
     if (owner.id !== this.info.id) this.references.addCopy(handle.id, handle.fork, owner.id);
     return RRef.of(handle);
   }
 
-  #send(
-    to: WorkerInfo,
-    call: {
-      kind: MessageKind;
-      head: unknown;
-      body: unknown;
-      what: string;
-      order?: readonly string[];
-      options: CallOptions | undefined;
-    },
-  ): Promise<unknown> {
-    if (this.#shutdown !== undefined && call.kind !== 'barrier') {
+  #send(to: WorkerInfo, { options, ...call }: Call): Promise<unknown> {
+    if (this.#isClosed) {
+      const { name } = this.info;
       throw new GradwireError(
         'shut_down',
-        `${this.info.name} has been shut down: ${call.what} was not sent`,
+        `${name} has been shut down: ${call.what} was not sent`,
+        {
+          maybeExecuted: false,
+        },
       );
     }
-    const { options, ...request } = call;
     const timeoutMs = checkTimeout('timeoutMs', options?.timeoutMs ?? this.timeoutMs);
-    return this.endpoint.request({ peer: to.id, timeoutMs, bodyName: 'arguments', ...request });
-  }
-
-  #extensions(): {
-    outgoing(peer: number, commits: (() => void)[]): readonly Extension[];
-    incoming(peer: number): ReadonlyMap<number, Extension>;
-  } {
-    const forking = {
-      host: this,
-      infoOf: (rank: number) => this.getWorkerInfo(rank),
-      announce: (...[id, fork, owner, holder]: [string, string, number, number]) =>
-        this.endpoint.notify(owner, 'fork', [id, fork, holder], [id]),
-    };
-    const incoming = incomingReferences(forking);
-    const byTag = new Map<number, Extension>([
-      [workerInfoExtension.tag, workerInfoExtension],
-      [incoming.tag, incoming],
-    ]);
-    return {
-      outgoing: (peer, commits) => [
-        workerInfoExtension,
-        outgoingReferences(forking, peer, commits),
-      ],
-      incoming: () => byTag,
-    };
+    return this.endpoint.request({ peer: to.id, timeoutMs, bodyName: 'arguments', ...call });
   }
 
   #peerGone(rank: number, isFarewell: boolean): void {
     if (rank === this.info.id || !this.members.markGone(rank, isFarewell)) return;
     this.references.dropHolder(rank);
-    this.#barriers.checkAll((key) => key.startsWith('shutdown'));
+    this.#barriers.checkAll();
     for (const share of this.#shares) share.peerGone(rank, isFarewell);
   }
 
   async #close(): Promise<void> {
+    this.#isClosed = true;
     removeWorker(this);
     for (const share of this.#shares) share.close();
+    this.#barriers.close();
     await this.endpoint.close();
     this.references.close();
     await this.#closeNode();

@@ -6,7 +6,7 @@
 import type { Http2Server, ServerHttp2Session } from 'node:http2';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import {
-  type Metadata,
+  Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
@@ -22,6 +22,9 @@ import type { Connection } from '../transport.ts';
 import { GrpcConnection } from './connection.ts';
 import type { JoinReply, JoinRequest } from './gen/gradwire_pb.ts';
 import { JOIN, METADATA, OPEN, PROTOCOL, SERVER_OPTIONS, WINDOW_BYTES } from './service.ts';
+
+/** What timers can count. */
+const MAX_PATIENCE_MS = 2 ** 31 - 1;
 
 export interface GrpcServerOptions {
   readonly host: string;
@@ -91,7 +94,10 @@ function makeServer(options: GrpcServerOptions): Server {
   server.register(
     JOIN.path,
     (call: ServerUnaryCall<JoinRequest, JoinReply>, reply: sendUnaryData<object>) => {
-      void join(options.group, call).then((answer) => reply(null, answer));
+      join(options.group, call).then(
+        (answer) => reply(null, answer),
+        (error: Error) => reply({ code: status.INTERNAL, details: error.message }),
+      );
     },
     JOIN.responseSerialize,
     JOIN.requestDeserialize,
@@ -100,7 +106,7 @@ function makeServer(options: GrpcServerOptions): Server {
   const open = (stream: ServerDuplexStream<Buffer, Buffer>): void => {
     const rank = Number(stream.metadata.get(METADATA.rank)[0]);
     const incarnation = String(stream.metadata.get(METADATA.incarnation)[0]);
-    stream.sendMetadata(stream.metadata.clone());
+    stream.sendMetadata(new Metadata());
     options.accept(new GrpcConnection(stream, { rank, incarnation }));
   };
   server.register(OPEN.path, open, OPEN.responseSerialize, OPEN.requestDeserialize, 'bidi');
@@ -123,7 +129,8 @@ async function join(
   call: ServerUnaryCall<JoinRequest, JoinReply>,
 ): Promise<object> {
   const { name, rank, worldSize, incarnation, address, timeoutMs } = call.request;
-  const expiry = setTimeout(() => group?.expire(rank, timeoutMs), timeoutMs);
+  const patienceMs = Math.min(timeoutMs, MAX_PATIENCE_MS);
+  const expiry = setTimeout(() => group?.expire(rank, incarnation, patienceMs), patienceMs);
   call.once('cancelled', () => group?.leave(rank, incarnation));
   try {
     if (group === undefined) throw new GradwireError('group_mismatch', 'this worker is not rank 0');

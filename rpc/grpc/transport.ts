@@ -1,4 +1,5 @@
 /** Carrier over gRPC: works everywhere, between processes and hosts. */
+import { isIPv6 } from 'node:net';
 import {
   type ChannelCredentials,
   Client,
@@ -66,18 +67,19 @@ class GrpcNode implements TransportNode {
 
   async join(timeoutMs: number): Promise<readonly Member[]> {
     const { name, rank, worldSize, incarnation, masterAddr, masterPort } = this.#options;
-    const master = `${masterAddr}:${masterPort}`;
+    const master = target(masterAddr, masterPort);
     const host = this.#options.host ?? (rank === 0 ? masterAddr : '127.0.0.1');
-    const request = { name, rank, worldSize, incarnation, address: `${host}:${this.#server.port}` };
+    const address = target(host, this.#server.port);
+    const request = { name, rank, worldSize, incarnation, address };
     if (this.#group !== undefined) {
       const group = this.#group;
-      const expiry = setTimeout(() => group.expire(rank, timeoutMs), timeoutMs);
+      const expiry = setTimeout(() => group.expire(rank, incarnation, timeoutMs), timeoutMs);
       return group.join({ ...request, timeoutMs }).finally(() => clearTimeout(expiry));
     }
     const deadline = Date.now() + timeoutMs;
     let last: ServiceError | undefined;
     while (Date.now() < deadline) {
-      const left = deadline - Date.now();
+      const left = Math.max(1, Math.ceil(deadline - Date.now()));
       const answer = await this.#askMaster(master, { ...request, timeoutMs: left }, left);
       if (!(answer instanceof Error)) return answer.members;
       last = answer;
@@ -154,7 +156,7 @@ class GrpcNode implements TransportNode {
     client.close();
     if (reply instanceof Error || reply.refusal === undefined) return reply;
     const { code, message } = reply.refusal;
-    const known = code in ERROR_CODES ? (code as ErrorCode) : 'group_mismatch';
+    const known = Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'group_mismatch';
     throw new GradwireError(known, message.replace(`${code}: `, ''), { stage: 'init' });
   }
 
@@ -171,6 +173,10 @@ class GrpcNode implements TransportNode {
     metadata.set(METADATA.incarnation, this.#options.incarnation);
     return metadata;
   }
+}
+
+function target(host: string, port: number): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Loopback and addresses that the user called insecure: everything else was refused by the options. */
