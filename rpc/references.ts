@@ -121,16 +121,24 @@ export class References {
   }
 
   /**
-   * The object, when it is there. Waits a bounded time for a creation that has not arrived yet; who asks must borrow it.
+   * The object, when it is there; who works with it longer must borrow it. Waits a bounded time for a creation that has
+   * not arrived yet.
+   *
    * @throws GradwireError `unknown_rref`, or what the creation failed with
    */
   async value(id: RRefId): Promise<unknown> {
-    const owned = this.#owned.get(id);
-    if (owned === undefined) {
+    if (this.#isClosed) throw closed();
+    if (this.#freed.has(id)) {
       throw new GradwireError('unknown_rref', `the object of reference ${id} has been freed`);
     }
-    if (!owned.isCreated) await this.#creation(owned);
-    return owned.value;
+    const giveBack = this.borrow(id);
+    try {
+      const owned = this.#entry(id);
+      if (!owned.isCreated) await this.#creation(owned);
+      return await owned.value;
+    } finally {
+      giveBack();
+    }
   }
 
   // The user's side.
@@ -147,8 +155,7 @@ export class References {
   /** Frees everything: the worker is shutting down. What is still being made is freed when it is there. */
   close(): void {
     this.#isClosed = true;
-    const error = new GradwireError('shut_down', 'the owner of the reference shut down');
-    for (const owned of this.#owned.values()) this.#abandon(owned, error);
+    for (const owned of this.#owned.values()) this.#abandon(owned, closed());
     this.#copies.clear();
   }
 
@@ -224,6 +231,10 @@ export class References {
     if (owned.isCreated) this.#freed.add(owned.id);
     if (owned.made !== undefined) this.#holds.drop(owned.made);
   }
+}
+
+function closed(): GradwireError {
+  return new GradwireError('shut_down', 'the owner of the reference shut down');
 }
 
 /** Rank of the worker that made an id. */

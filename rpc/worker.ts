@@ -18,7 +18,7 @@ import type { Connection, Member } from './transport.ts';
 import { connectionPair } from './transport-memory.ts';
 import type { CallOptions, Here, Rest } from './types.ts';
 import type { WorkerCore } from './worker-core.ts';
-import { type Peer, WorkerInfo } from './worker-info.ts';
+import type { Peer, WorkerInfo } from './worker-info.ts';
 
 /** What is asked of a worker. */
 interface Call {
@@ -56,10 +56,10 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
     members: readonly Member[],
     closeNode: () => Promise<void>,
   ) {
-    this.info = new WorkerInfo(options.name, options.rank);
+    this.members = new Members(members);
+    this.info = this.members.get(options.rank);
     this.timeoutMs = options.timeoutMs;
     this.#closeNode = closeNode;
-    this.members = new Members(members);
     this.references = new References(options.rank);
     this.#barriers = new Barriers(this.members);
     const interceptors: WorkerShare['interceptor'][] = [];
