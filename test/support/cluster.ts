@@ -5,6 +5,7 @@ import type { InitOptions } from '../../rpc/options.ts';
 import type { ShutdownOptions } from '../../rpc/shutdown.ts';
 import type { Worker } from '../../rpc/worker.ts';
 import { startEngine, tf } from '../../tensor/index.ts';
+import { collectGarbage } from './garbage.ts';
 import { until } from './until.ts';
 
 /** The carriers that run the same suites. */
@@ -39,9 +40,15 @@ export class Cluster implements AsyncDisposable {
     return worker;
   }
 
+  /** The same, for references that nobody disposes: collects garbage until they are gone. */
+  async collected(): Promise<void> {
+    await this.unreferenced(collectGarbage);
+  }
+
   /** Waits until no worker holds a reference, its own objects included. */
-  async unreferenced(): Promise<void> {
+  async unreferenced(meanwhile: () => void = () => {}): Promise<void> {
     await until(() => {
+      meanwhile();
       for (const { info, references } of this.workers) {
         const { ownedCount, copyCount } = references;
         if (ownedCount + copyCount === 0) continue;
