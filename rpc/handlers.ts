@@ -35,7 +35,8 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
 
   endpoint.handle('method', async (request) => {
     const head = new Head(request.head);
-    return callMethod(await borrowed(references, head.id(0), request), head.text(1), request);
+    const method = head.text(1);
+    return callMethod(await borrowed(references, head.id(0), request), method, request);
   });
 
   endpoint.handle('fetch', (request) => {
@@ -44,8 +45,9 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
 
   endpoint.handle('remote', async (request) => {
     const head = new Head(request.head);
-    const settle = references.create(head.id(0));
-    references.addFork(head.id(0), head.fork(1), request.peer);
+    const [id, fork] = [head.id(0), head.fork(1)];
+    const settle = references.create(id);
+    references.addFork(id, fork, request.peer);
     try {
       const made = await make(head, request, references);
       request.takeScope();
