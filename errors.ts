@@ -2,7 +2,6 @@
 export const ERROR_CODES = {
   invalid_argument: 'an argument or option is not what the function takes',
   not_initialized: 'there is no worker in this process',
-  already_initialized: 'this process already has a worker of that name',
   ambiguous_worker: 'several workers live in this process and none is current',
   init_timeout: 'the group was not complete within the init timeout',
   duplicate_name: 'another worker of the group has this name',

@@ -1,7 +1,7 @@
 /**
  * Time limits of many waits with one timer: entries with a similar due time share a bucket, so that a call costs two Set
- * operations and no timer. Limits are met late by up to the resolution, never early. The timer does not keep the process
- * alive: what is waited for does.
+ * operations and no timer. Limits are met late by up to the resolution, never early. The timer keeps the process
+ * alive only while something is limited.
  */
 import { outside } from '../tensor/index.ts';
 
@@ -35,6 +35,7 @@ export class Deadlines {
     this.#buckets.set(due, bucket);
     const entry: Entry = { expire, cancel: () => this.#remove(due, bucket, entry) };
     bucket.add(entry);
+    this.#timer?.ref();
     if (due < this.#timerBucket) this.#arm(due);
     return entry;
   }
@@ -51,6 +52,7 @@ export class Deadlines {
     if (bucket.size > 0) return;
     // The timer stays armed for an emptied bucket: the next call would need it anyway.
     if (this.#buckets.get(due) === bucket) this.#buckets.delete(due);
+    if (this.#buckets.size === 0) this.#timer?.unref();
   }
 
   #arm(due: number): void {
@@ -58,7 +60,6 @@ export class Deadlines {
     this.#timerBucket = due;
     const delay = Math.max(0, due * RESOLUTION_MS - this.#now());
     this.#timer = outside(() => setTimeout(() => this.#ring(), Math.min(delay, 2 ** 31 - 1)));
-    this.#timer.unref();
   }
 
   #ring(): void {

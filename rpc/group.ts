@@ -69,8 +69,8 @@ export class Group {
       .join(', ');
     return new GradwireError(
       'init_timeout',
-      `waited ${timeoutMs / 1000} s for rank ${missing} of a group of ${this.#worldSize}; ` +
-        `joined: ${joined || 'none'}. Start the missing workers, or raise timeoutMs`,
+      `waited ${Math.round(timeoutMs / 1000)} s for rank ${missing} of a group of ${this.#worldSize}; ` +
+        `joined: ${joined || 'none'}. Start the missing workers, or raise initTimeoutMs`,
       { stage: 'init' },
     );
   }

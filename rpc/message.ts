@@ -4,9 +4,9 @@
  */
 export const MESSAGES = {
   // Requests of the user, which interceptors see.
-  call: 1, //        [name, args]: run a registered function, answer with its result
-  method: 2, //      [rref id, method, args]: run a method of the object behind an RRef, answer with its result
-  remote: 3, //      [name, args, rref id, fork id]: run a function or class and keep the result behind an RRef
+  call: 1, //        [name], arguments: run a registered function, answer with its result
+  method: 2, //      [rref id, method], arguments: run a method of the object behind an RRef, answer with its result
+  remote: 3, //      [rref id, fork id, name | object's rref id, method], arguments: make an object and keep it behind an RRef
   fetch: 4, //       [rref id]: answer with the value of an RRef
 
   // Upkeep of references: notices, in order with everything else on the pair's connection.
@@ -14,13 +14,13 @@ export const MESSAGES = {
   drop: 9, //        [rref id, fork id]: to the owner: this copy of the reference is gone
 
   // The group.
-  barrier: 12, //    [key, ranks]: request, answered when all those ranks have asked for the same key
+  barrier: 12, //    [key, ranks, is tolerant, vote]: request, answered when all those ranks have asked for the same key
 
   // Distributed autograd (handled by the autograd layer; rpc only carries them).
   mark: 16, //       request: these results will get a gradient in the pass
   gradient: 17, //   request: gradients of the tensors of one earlier message
   passDone: 18, //   notice to the initiator: this worker's share of the pass is done, or has failed
-  finish: 19, //     request: make the gradients of the pass visible, or drop them
+  finish: 19, //     request: make the gradients of the pass visible; notice: drop them
   release: 20, //    notice: the autograd context is over
 
   reply: 32, //      result of a request

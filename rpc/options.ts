@@ -58,7 +58,7 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     name: options.name,
     rank,
     worldSize,
-    masterAddr: options.masterAddr ?? url.masterAddr ?? env['MASTER_ADDR'] ?? '127.0.0.1',
+    masterAddr: numeric(options.masterAddr ?? url.masterAddr ?? env['MASTER_ADDR'] ?? '127.0.0.1'),
     masterPort: options.masterPort ?? url.masterPort ?? integer('MASTER_PORT', env) ?? 29500,
     initTimeoutMs: Math.min(options.initTimeoutMs ?? 60_000, MAX_INIT_TIMEOUT_MS),
     timeoutMs: options.timeoutMs ?? 60_000,
@@ -139,6 +139,11 @@ function readInitMethod(text: string): FromUrl {
     ...(rank === null ? {} : { rank: Number(rank) }),
     ...(worldSize === null ? {} : { worldSize: Number(worldSize) }),
   };
+}
+
+/** `localhost` may be ::1 for one worker and 127.0.0.1 for another. */
+function numeric(host: string): string {
+  return host === 'localhost' ? '127.0.0.1' : host;
 }
 
 function integer(name: string, env: Environment): number | undefined {

@@ -112,12 +112,15 @@ export class RRef<T> implements Disposable {
     return (await host.references.value(id)) as T;
   }
 
-  /** The methods of the object, run on its owner: each answers with a copy of the result. At most once. */
+  /** The same as `rpcAsync`, with failures of the arguments as rejections too: blocking is `await`. */
   rpcSync(options?: CallOptions): RemoteMethods<T> {
-    return this.rpcAsync(options);
+    const handle = this.#live();
+    return methods(
+      async (method, args) => await handle.host.callMethod(handle, method, { args, options }),
+    ) as RemoteMethods<T>;
   }
 
-  /** The same as `rpcSync`: waiting is what `await` does. */
+  /** The methods of the object, run on its owner: each answers with a copy of the result. At most once. */
   rpcAsync(options?: CallOptions): RemoteMethods<T> {
     const handle = this.#live();
     return methods((method, args) =>

@@ -218,7 +218,8 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     expect(cluster.at(1).references.ownedCount).toBe(2);
     await cluster.at(2).shutdown({ graceful: false });
     await until(() => cluster.at(1).references.ownedCount === 1);
-    expect(() => copy.rpcSync().forget()).toThrow(/^shut_down/);
+    await expect(copy.rpcSync().forget()).rejects.toThrow(/^shut_down/);
+    expect(() => copy.rpcAsync().forget()).toThrow(/^shut_down/);
     await rref.rpcSync().forget();
   });
 });
