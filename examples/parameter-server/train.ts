@@ -93,15 +93,16 @@ export async function runWorker(
 ): Promise<{ accuracy: number; reports: Report[] } | undefined> {
   const { rank, trainers, seed } = options;
   console.log(`Worker rank ${rank} initializing RPC`);
-  await using _worker = await rpc.init({ ...init, name: `trainer${rank}`, rank });
+  await rpc.init({ ...init, name: `trainer${rank}`, rank });
   console.log(`Worker ${rank} done initializing RPC`);
   const net = new TrainerNet({ seed });
   const report = await runTrainingLoop(net, trainLoader, options);
   if (rank !== 1) await rpc.rpcSync('trainer1', collectReport, [report]);
   // Rank 1 tests the model when nobody changes it any more.
   await rpc.barrier(trainers, { timeoutMs: Number.POSITIVE_INFINITY });
-  if (rank !== 1) return undefined;
-  return { accuracy: await getAccuracy(testLoader, net), reports: [report, ...collected] };
+  const accuracy = rank === 1 ? await getAccuracy(testLoader, net) : undefined;
+  await rpc.shutdown();
+  return accuracy === undefined ? undefined : { accuracy, reports: [report, ...collected] };
 }
 
 const collected: Report[] = [];
