@@ -1,6 +1,7 @@
 /** The program in the README runs as it stands there, under plain Node, and does what the text says. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
@@ -15,9 +16,11 @@ test.each(['memory', 'grpc'])('the example of the README runs over %s', async (t
   expect(programs).toHaveLength(1);
   const program = programs[0] as string;
   expect(program).toContain("transport: 'memory'");
-  // Inside the package its own name leads to it, as in a project that has it installed.
-  const folder = await mkdtemp(join(ROOT, 'dist', 'readme-'));
+  // A project that has the package installed.
+  const folder = await mkdtemp(join(tmpdir(), 'gradwire-readme-'));
   try {
+    await mkdir(join(folder, 'node_modules'));
+    await symlink(ROOT, join(folder, 'node_modules', 'gradwire'));
     const file = join(folder, 'example.mjs');
     const port = transport === 'grpc' ? `, masterPort: ${await freePort()}` : '';
     await writeFile(
