@@ -112,7 +112,8 @@ export class Group {
         return refuse('duplicate_name', `the name ${name} is taken by rank ${member.rank}`);
       }
     }
-    if (this.#isComplete) return refuse('group_mismatch', 'the group is complete');
+    const isKnown = this.#members.get(rank)?.incarnation === incarnation;
+    if (this.#isComplete && !isKnown) return refuse('group_mismatch', 'the group is complete');
     return undefined;
   }
 }

@@ -74,7 +74,7 @@ export function lookUp(name: unknown): Callable {
   const hint = didYouMean(String(name), byName.keys());
   throw new GradwireError(
     'unknown_function',
-    `no function or class ${name} is registered.${hint}`,
+    `no function or class ${String(name)} is registered.${hint}`,
     {
       maybeExecuted: false,
     },
@@ -121,9 +121,13 @@ export function methodOf(target: unknown, name: unknown): AnyFunction {
     }
   }
   const hint = didYouMean(String(name), names);
-  throw new GradwireError('unknown_method', `${made.name} has no remote method ${name}.${hint}`, {
-    maybeExecuted: false,
-  });
+  throw new GradwireError(
+    'unknown_method',
+    `${made.name} has no remote method ${String(name)}.${hint}`,
+    {
+      maybeExecuted: false,
+    },
+  );
 }
 
 /** Whether the class of the object is registered. */

@@ -31,14 +31,18 @@ export interface TokenSource {
   close(): void;
 }
 
-/** @param given the token by option or environment; undefined: by file, which rank 0 writes */
+/**
+ * @param given the token by option or environment; undefined: by file, which rank 0 writes
+ * @param place where the folder of the user's tokens stands
+ */
 export function tokenSource(
   given: string | undefined,
   masterPort: number,
   isMaster: boolean,
+  place: string = tmpdir(),
 ): TokenSource {
   if (given !== undefined) return { read: () => given, mayChange: false, close: () => {} };
-  const folder = join(tmpdir(), `gradwire-${userId()}`);
+  const folder = join(place, `gradwire-${userId()}`);
   const file = join(folder, `${masterPort}.token`);
   if (!isMaster) return { read: () => readToken(folder, file), mayChange: true, close: () => {} };
   const token = randomBytes(32).toString('hex');

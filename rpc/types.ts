@@ -31,20 +31,22 @@ type Leaf =
   | WorkerInfo
   | ReferenceLike;
 
+// Variables come first: by their fields they could pass for a WorkerInfo.
 /** What a value of type `T` arrives as: a variable as a tensor, containers element by element, the rest as it is. */
-export type Here<T> = T extends Leaf
-  ? T
-  : T extends tf.Variable<infer R>
+export type Here<T> =
+  T extends tf.Variable<infer R>
     ? tf.Tensor<R>
-    : T extends tf.Tensor
+    : T extends Leaf
       ? T
-      : T extends Map<infer K, infer V>
-        ? Map<Here<K>, Here<V>>
-        : T extends Set<infer V>
-          ? Set<Here<V>>
-          : T extends object
-            ? { [K in keyof T]: Here<T[K]> }
-            : T;
+      : T extends tf.Tensor
+        ? T
+        : T extends Map<infer K, infer V>
+          ? Map<Here<K>, Here<V>>
+          : T extends Set<infer V>
+            ? Set<Here<V>>
+            : T extends object
+              ? { [K in keyof T]: Here<T[K]> }
+              : T;
 
 // biome-ignore lint/suspicious/noExplicitAny: methods of any signature
 type Method = (...args: any[]) => unknown;

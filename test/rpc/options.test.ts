@@ -1,0 +1,104 @@
+import { expect, test } from '@jest/globals';
+import { checkTimeout, type InitOptions, resolveOptions } from '../../rpc/options.ts';
+
+const least = { name: 'w', rank: 0, worldSize: 2 };
+
+test('what is not given comes from the environment, else from defaults', () => {
+  const env = {
+    RANK: '1',
+    WORLD_SIZE: '3',
+    MASTER_ADDR: 'localhost',
+    MASTER_PORT: '1234',
+    GRADWIRE_TOKEN: 't',
+  };
+  expect(resolveOptions({ name: 'w' }, env)).toEqual({
+    name: 'w',
+    rank: 1,
+    worldSize: 3,
+    masterAddr: 'localhost',
+    masterPort: 1234,
+    initTimeoutMs: 60_000,
+    timeoutMs: 60_000,
+    insecure: false,
+    transport: 'grpc',
+    maxMessageBytes: 1024 ** 3,
+    token: 't',
+  });
+  const given = { ...least, masterAddr: '127.0.0.2', masterPort: 5, token: 'u' };
+  expect(resolveOptions(given, env)).toMatchObject(given);
+  expect(resolveOptions(least, {})).toMatchObject({ masterAddr: '127.0.0.1', masterPort: 29500 });
+  expect(resolveOptions(least, { MASTER_PORT: '' }).masterPort).toBe(29500);
+});
+
+test('the init method is env:// or a tcp address, as in PyTorch', () => {
+  const initMethod = 'tcp://localhost:2345?rank=1&world_size=4';
+  expect(resolveOptions({ name: 'w', initMethod }, { RANK: '0' })).toMatchObject({
+    masterAddr: 'localhost',
+    masterPort: 2345,
+    rank: 1,
+    worldSize: 4,
+  });
+  expect(resolveOptions({ ...least, initMethod: 'env://' }, {}).rank).toBe(0);
+  const six = resolveOptions({ ...least, initMethod: 'tcp://[::1]:99' }, {});
+  expect([six.masterAddr, six.masterPort]).toEqual(['::1', 99]);
+  for (const bad of ['tcp://host', 'http://host:5', 'file:///tmp/x', 'nonsense', 'tcp://:80']) {
+    expect(() => resolveOptions({ ...least, initMethod: bad }, {})).toThrow(/neither env:\/\/ nor/);
+  }
+  expect(() => resolveOptions({ name: 'w', initMethod: 'tcp://localhost:1?rank=x' }, {})).toThrow(
+    /^invalid_argument/,
+  );
+});
+
+test.each<[string, Partial<InitOptions>, RegExp]>([
+  ['an empty name', { name: '' }, /the worker name ""/],
+  ['a name with blanks', { name: 'a b' }, /the worker name "a b"/],
+  ['a name with signs', { name: 'a*' }, /must be 1 to 127 letters/],
+  ['a long name', { name: 'x'.repeat(128) }, /must be 1 to 127/],
+  ['a rank that is none', { rank: -1 }, /rank -1 is not between 0 and 1/],
+  ['a rank beyond the world', { rank: 2 }, /rank 2 is not between 0 and 1/],
+  ['a broken rank', { rank: 0.5 }, /rank 0.5/],
+  ['an empty world', { worldSize: 0 }, /world size 0/],
+  ['a port that is none', { masterPort: 65536 }, /masterPort 65536 is not a port/],
+  ['a timeout that is none', { timeoutMs: 0 }, /timeoutMs 0 is not a positive/],
+  ['an init timeout that is none', { initTimeoutMs: Number.NaN }, /initTimeoutMs NaN/],
+  ['a limit too small', { maxMessageBytes: 100 }, /maxMessageBytes 100/],
+])('refuses %s', (_, options, message) => {
+  expect(() => resolveOptions({ ...least, ...options }, {})).toThrow(/^invalid_argument/);
+  expect(() => resolveOptions({ ...least, ...options }, {})).toThrow(message);
+});
+
+test('a missing rank or size, and variables that are no numbers, are named', () => {
+  expect(() => resolveOptions({ name: 'w', worldSize: 1 }, {})).toThrow(/no rank: .*RANK/);
+  expect(() => resolveOptions({ name: 'w', rank: 0 }, {})).toThrow(/no world size: .*WORLD_SIZE/);
+  expect(() => resolveOptions({ name: 'w' }, { RANK: '1x' })).toThrow(/RANK=1x is not a whole/);
+});
+
+test('names with all that is allowed', () => {
+  for (const name of ['x', 'Worker_1:a-b', 'x'.repeat(127)]) {
+    expect(resolveOptions({ ...least, name }, {}).name).toBe(name);
+  }
+});
+
+test('beyond loopback only knowingly, with a token and an address', () => {
+  const away = { ...least, masterAddr: '10.0.0.1' };
+  expect(() => resolveOptions(away, {})).toThrow(/^insecure_address: 10.0.0.1 is beyond this host/);
+  expect(() => resolveOptions({ ...least, host: '0.0.0.0' }, {})).toThrow(/^insecure_address/);
+  expect(() => resolveOptions({ ...away, insecure: true }, {})).toThrow(/needs a token/);
+  const known = { ...away, insecure: true, token: 't' };
+  expect(resolveOptions(known, {}).masterAddr).toBe('10.0.0.1');
+  expect(() => resolveOptions({ ...known, rank: 1 }, {})).toThrow(/host is needed/);
+  expect(resolveOptions({ ...known, rank: 1, host: '10.0.0.2' }, {}).host).toBe('10.0.0.2');
+});
+
+test('time limits are positive, for ever is one', () => {
+  expect(checkTimeout('t', Number.POSITIVE_INFINITY)).toBe(Number.POSITIVE_INFINITY);
+  for (const bad of [0, -5, Number.NaN, '5', undefined, null]) {
+    expect(() => checkTimeout('t', bad as number)).toThrow(/^invalid_argument: t /);
+  }
+  // Timers cannot count for ever: about 24 days must do for init.
+  const { initTimeoutMs } = resolveOptions(
+    { ...least, initTimeoutMs: Number.POSITIVE_INFINITY },
+    {},
+  );
+  expect(initTimeoutMs).toBe(2 ** 31 - 1);
+});
