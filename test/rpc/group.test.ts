@@ -49,9 +49,9 @@ test('who gives up or goes away frees its place, and no other', async () => {
   const group = new Group(3);
   const first = group.join(candidate(0));
   const second = group.join(candidate(1));
-  group.expire(0, 'i0', 1500);
+  group.expire(0, 'i0', 2000);
   await expect(first).rejects.toThrow(
-    'init_timeout: waited 1.5 s for rank 2 of a group of 3; joined: 0 (w0), 1 (w1). ',
+    'init_timeout: waited 2 s for rank 2 of a group of 3; joined: 0 (w0), 1 (w1). ',
   );
   group.leave(1, 'other');
   group.leave(1, 'i1');

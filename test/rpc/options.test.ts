@@ -15,7 +15,7 @@ test('what is not given comes from the environment, else from defaults', () => {
     name: 'w',
     rank: 1,
     worldSize: 3,
-    masterAddr: 'localhost',
+    masterAddr: '127.0.0.1',
     masterPort: 1234,
     initTimeoutMs: 60_000,
     timeoutMs: 60_000,
@@ -33,7 +33,7 @@ test('what is not given comes from the environment, else from defaults', () => {
 test('the init method is env:// or a tcp address, as in PyTorch', () => {
   const initMethod = 'tcp://localhost:2345?rank=1&world_size=4';
   expect(resolveOptions({ name: 'w', initMethod }, { RANK: '0' })).toMatchObject({
-    masterAddr: 'localhost',
+    masterAddr: '127.0.0.1',
     masterPort: 2345,
     rank: 1,
     worldSize: 4,
