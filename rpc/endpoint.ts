@@ -64,7 +64,7 @@ export class Endpoint {
     });
   }
 
-  /** Requests of this worker that have no answer yet. */
+  /** Requests of this worker that have no answer yet, meetings excepted. */
   get waitingCount(): number {
     return this.#pending.size;
   }

@@ -41,6 +41,8 @@ export class PendingRequests {
   readonly #nameOf: (peer: number) => string;
   readonly #onFewer: () => void;
   #nextId = 1;
+  /** How many of the entries only wait for others at a meeting. */
+  #meetings = 0;
 
   /** @param onFewer is called whenever a request stops waiting */
   constructor(deadlines: Deadlines, nameOf: (peer: number) => string, onFewer: () => void) {
@@ -49,13 +51,15 @@ export class PendingRequests {
     this.#onFewer = onFewer;
   }
 
+  /** Requests that wait for work to be done: meetings are none. */
   get size(): number {
-    return this.#entries.size;
+    return this.#entries.size - this.#meetings;
   }
 
   add(request: NewRequest): { readonly id: number; readonly answer: Promise<unknown> } {
     const id = this.#nextId;
     this.#nextId = id === 0xffff_ffff ? 1 : id + 1;
+    if (request.request.kind === 'barrier') this.#meetings++;
     const answer = new Promise((resolve, reject) => {
       const startedAt = performance.now();
       const { timeoutMs } = request.request;
@@ -103,6 +107,7 @@ export class PendingRequests {
     const entry = this.#entries.get(id);
     if (entry === undefined) return undefined;
     this.#entries.delete(id);
+    if (entry.request.kind === 'barrier') this.#meetings--;
     entry.deadline.cancel();
     this.#onFewer();
     return entry;
