@@ -100,5 +100,13 @@ export function asError(thrown: unknown): Error {
   if (typeof thrown === 'object' && thrown !== null && 'message' in thrown && 'stack' in thrown) {
     return thrown as Error;
   }
-  return new Error(`something that is not an error was thrown: ${String(thrown)}`);
+  return new Error(`something that is not an error was thrown: ${textOf(thrown)}`);
+}
+
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return 'an object that cannot be read';
+  }
 }

@@ -9,7 +9,7 @@ export interface ShutdownOptions {
   /** The longest that all of it may take, in ms, whatever the others do. Default: Infinity, as in PyTorch. */
   readonly timeoutMs?: number;
   /**
-   * How long to wait for the others while this worker has nothing to do for any of them, in ms. It bounds a shutdown that has no
+   * How long to wait for the others while no request comes or goes, in ms. It bounds a shutdown that has no
    * `timeoutMs`: a parameter server shuts down at once, serves for hours, and leaves when nobody has called for so long.
    * Default: 600,000.
    */
