@@ -1,7 +1,7 @@
 /** Distributed autograd as the user calls it. PyTorch: `torch.distributed.autograd`. */
 import { GradwireError } from '../errors.ts';
 import { currentWorker, type WorkerCore } from '../rpc/internal.ts';
-import { collectTensors, type tf } from '../tensor/index.ts';
+import { collectTensors, frameSlot, type tf } from '../tensor/index.ts';
 import type { ContextId } from './context-id.ts';
 import type { BackwardOptions } from './dist-engine.ts';
 import { type AutogradShare, shareOf } from './plugin.ts';
@@ -16,7 +16,13 @@ export async function context<R>(fn: (contextId: ContextId) => R | Promise<R>): 
   const { id, graph } = contexts.create();
   try {
     const result = await graph.run(() => fn(id));
-    for (const tensor of collectTensors(result)) graph.scope.release(tensor);
+    // What is returned belongs to whoever surrounds: a handler, another context, or the caller.
+    const surroundings = frameSlot.get()?.scope;
+    for (const tensor of collectTensors(result)) {
+      if (!graph.scope.owns(tensor)) continue;
+      graph.scope.release(tensor);
+      surroundings?.track.push(tensor);
+    }
     return result;
   } finally {
     contexts.release(id);

@@ -51,7 +51,7 @@ export class Contexts {
   get(id: ContextId): DistContext {
     const context = this.#alive.get(id);
     if (context !== undefined) return context;
-    this.#refuseOver(id);
+    if (typeof id === 'string') this.#refuseOver(id);
     throw new GradwireError(
       'unknown_context',
       `${this.#worker.info.name} has no autograd context ${id}; use the id that context() gave, on a worker of its group`,

@@ -78,9 +78,13 @@ export class DistributedOptimizer<O extends object> implements Disposable {
     );
   }
 
-  /** Lets go of the optimizers on the owners; their state is freed there. */
-  [Symbol.dispose](): void {
+  /** Lets go of the optimizers on the owners; their state is freed there. Idempotent. */
+  dispose(): void {
     for (const local of this.#locals) local.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 

@@ -88,12 +88,19 @@ export class SGD implements Optimizer {
 
 /** Fills in the defaults; the options may come from a peer or a file, so their types are checked as well. */
 function checkOptions(options: unknown): Required<SGDOptions> {
-  if (typeof options !== 'object' || options === null || !('lr' in options)) {
+  if (typeof options !== 'object' || options === null) {
     throw new GradwireError('invalid_argument', 'SGD needs options with a learning rate: { lr }');
   }
   const all = { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, ...defined(options) };
   const { lr, momentum, dampening, weightDecay, nesterov, ...unknown } =
     all as Required<SGDOptions>;
+  const [stranger] = Object.keys(unknown);
+  if (stranger !== undefined) {
+    throw new GradwireError('invalid_argument', `SGD has no option '${stranger}'`);
+  }
+  if (lr === undefined) {
+    throw new GradwireError('invalid_argument', 'SGD needs options with a learning rate: { lr }');
+  }
   for (const [name, value] of Object.entries({ lr, momentum, dampening, weightDecay })) {
     if (!Number.isFinite(value) || (value < 0 && name !== 'dampening')) {
       const range = name === 'dampening' ? 'a finite number' : 'a finite number ≥ 0';
@@ -105,10 +112,6 @@ function checkOptions(options: unknown): Required<SGDOptions> {
   }
   if (nesterov && (momentum === 0 || dampening !== 0)) {
     throw new GradwireError('invalid_argument', 'SGD: nesterov needs momentum > 0 and dampening 0');
-  }
-  const [stranger] = Object.keys(unknown);
-  if (stranger !== undefined) {
-    throw new GradwireError('invalid_argument', `SGD has no option '${stranger}'`);
   }
   return { lr, momentum, dampening, weightDecay, nesterov };
 }

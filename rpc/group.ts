@@ -41,9 +41,14 @@ export class Group {
     });
   }
 
-  /** The patience of a worker is over: the error names who is missing, and its place is free again. */
+  /**
+   * The patience of a worker is over: the error names who is missing, and its place is free again. Without the master there
+   * is no group: when its patience is over all are told.
+   */
   expire(rank: number, incarnation: string, timeoutMs: number): void {
-    this.#remove(rank, incarnation, this.missing(timeoutMs));
+    const error = this.missing(timeoutMs);
+    if (rank === 0) for (const { reject } of this.#waiting.values()) reject(error);
+    this.#remove(rank, incarnation, error);
   }
 
   /** A worker that was waiting has gone away: its place is free again. */

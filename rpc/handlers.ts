@@ -1,13 +1,14 @@
 /** What a worker does when others ask: run functions and methods, make and keep objects, count references, meet. */
-import { GradwireError } from '../errors.ts';
-import { keepStored, ownVariables } from '../tensor/index.ts';
+import { asError, GradwireError, isGradwireError } from '../errors.ts';
+import { holdTensors, keepStored, ownVariables } from '../tensor/index.ts';
 import type { Barriers } from './barrier.ts';
 import type { Endpoint } from './endpoint.ts';
 import { Head } from './head.ts';
+import type { Made } from './holds.ts';
 import type { Incoming } from './incoming.ts';
 import type { Members } from './members.ts';
-import type { Outcome, References, RRefId } from './references.ts';
-import { type AnyFunction, asClass, lookUp, methodOf } from './registry.ts';
+import type { References, RRefId } from './references.ts';
+import { type AnyFunction, asClass, isRegisteredInstance, lookUp, methodOf } from './registry.ts';
 
 export interface Serving {
   readonly endpoint: Endpoint;
@@ -46,14 +47,16 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
   endpoint.handle('remote', async (request) => {
     const head = new Head(request.head);
     const [id, fork] = [head.id(0), head.fork(1)];
+    const what = head.text(head.length > 3 ? 3 : 2);
     const settle = references.create(id);
     references.addFork(id, fork, request.peer);
     try {
       const made = await make(head, request, references);
       request.takeScope();
       settle(made);
-    } catch (error) {
-      settle({ error: error as Error });
+    } catch (thrown) {
+      const error = creationFailure(what, thrown);
+      settle({ error });
       throw error;
     }
     return null;
@@ -107,28 +110,47 @@ async function callMethod(target: unknown, method: string, request: Incoming): P
 }
 
 /** Makes the object of a reference: by a class, a function, or a method of another object. */
-async function make(head: Head, request: Incoming, references: References): Promise<Outcome> {
+async function make(head: Head, request: Incoming, references: References): Promise<Made> {
   const { scope } = request;
   if (head.length > 3) {
     const object = await borrowed(references, head.id(2), request);
-    const value = await callMethod(object, head.text(3), request);
-    return { value, free: () => scope.dispose() };
+    return keep(await callMethod(object, head.text(3), request), scope);
   }
   const callable = lookUp(head.text(2));
   const args = argumentsOf(request);
   const Class = asClass(callable);
   request.begin();
-  if (Class === undefined) {
-    const value = await (callable as AnyFunction)(...args);
-    return { value, free: () => scope.dispose() };
-  }
+  if (Class === undefined) return keep(await (callable as AnyFunction)(...args), scope);
   const { value, variables } = ownVariables(() => new Class(...args));
+  const made = keep(value, scope);
   const free = (): void => {
-    scope.dispose();
+    made.free();
     for (const variable of variables) variable.dispose();
     if (typeof value === 'object' && value !== null && Symbol.dispose in value) {
       (value as Disposable)[Symbol.dispose]();
     }
+  };
+  return { value, free };
+}
+
+/** Whoever uses the reference later hears that its creation failed, not what they asked for. */
+function creationFailure(what: string, thrown: unknown): GradwireError {
+  if (isGradwireError(thrown)) return thrown;
+  const { name, message, stack } = asError(thrown);
+  return new GradwireError('remote_error', `${name}: ${message} (thrown in making ${what})`, {
+    remoteName: name,
+    remoteStack: stack ?? message,
+    cause: thrown,
+  });
+}
+
+/** What was made stays with its reference: the tensors of the value, also those that other objects hold, and the rest. */
+function keep(value: unknown, scope: Incoming['scope']): Made {
+  if (isRegisteredInstance(value)) keepStored(value, scope);
+  const release = holdTensors(value);
+  const free = (): void => {
+    release();
+    scope.dispose();
   };
   return { value, free };
 }

@@ -20,6 +20,10 @@ export class Members {
   /** @throws GradwireError `unknown_worker` */
   get(peer: Peer): WorkerInfo {
     const key = peer instanceof WorkerInfo ? peer.name : peer;
+    if (typeof key !== 'string' && typeof key !== 'number') {
+      const message = `${String(key)} is no worker: give a name, a rank or a WorkerInfo`;
+      throw new GradwireError('invalid_argument', message, { maybeExecuted: false });
+    }
     const info = typeof key === 'number' ? this.#byRank.get(key) : this.#byName.get(key);
     if (info !== undefined) return info;
     const known = [...this.#byName.keys()];

@@ -58,7 +58,9 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     name: options.name,
     rank,
     worldSize,
-    masterAddr: numeric(options.masterAddr ?? url.masterAddr ?? env['MASTER_ADDR'] ?? '127.0.0.1'),
+    masterAddr: numeric(
+      options.masterAddr ?? url.masterAddr ?? text('MASTER_ADDR', env) ?? '127.0.0.1',
+    ),
     masterPort: options.masterPort ?? url.masterPort ?? integer('MASTER_PORT', env) ?? 29500,
     initTimeoutMs: Math.min(options.initTimeoutMs ?? 60_000, MAX_INIT_TIMEOUT_MS),
     timeoutMs: options.timeoutMs ?? 60_000,
@@ -66,7 +68,7 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     transport: options.transport ?? 'grpc',
     maxMessageBytes: options.maxMessageBytes ?? 1024 ** 3,
     ...pick('host', options.host),
-    ...pick('token', options.token ?? env['GRADWIRE_TOKEN']),
+    ...pick('token', options.token ?? text('GRADWIRE_TOKEN', env)),
     ...pick('engine', options.engine),
   };
   check(resolved);
@@ -104,6 +106,10 @@ function check(options: ResolvedOptions): void {
       { stage: 'init' },
     );
   }
+  // It travels in a header.
+  if (token !== undefined && (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token))) {
+    throw invalid('the token must be printable ASCII without blanks, and not empty');
+  }
   if (exposed.length > 0 && token === undefined) {
     throw invalid('a group that spans hosts needs a token: set GRADWIRE_TOKEN for all workers');
   }
@@ -136,8 +142,8 @@ function readInitMethod(text: string): FromUrl {
   return {
     masterAddr: url.hostname.replace(/^\[|\]$/g, ''),
     masterPort: Number(url.port),
-    ...(rank === null ? {} : { rank: Number(rank) }),
-    ...(worldSize === null ? {} : { worldSize: Number(worldSize) }),
+    ...(rank === null ? {} : { rank: wholeNumber('rank=', rank) }),
+    ...(worldSize === null ? {} : { worldSize: wholeNumber('world_size=', worldSize) }),
   };
 }
 
@@ -146,11 +152,19 @@ function numeric(host: string): string {
   return host === 'localhost' ? '127.0.0.1' : host;
 }
 
+/** A variable that is set and not empty. */
+function text(name: string, env: Environment): string | undefined {
+  return env[name] === '' ? undefined : env[name];
+}
+
 function integer(name: string, env: Environment): number | undefined {
-  const text = env[name];
-  if (text === undefined || text === '') return undefined;
-  if (/^\d+$/.test(text)) return Number(text);
-  throw invalid(`${name}=${text} is not a whole number`);
+  const value = text(name, env);
+  return value === undefined ? undefined : wholeNumber(`${name}=`, value);
+}
+
+function wholeNumber(name: string, value: string): number {
+  if (/^\d+$/.test(value)) return Number(value);
+  throw invalid(`${name}${value} is not a whole number`);
 }
 
 function pick<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {

@@ -23,6 +23,9 @@ const standIns = new WeakMap<Callable, string>();
  * @throws GradwireError `already_registered` if a name stands for something else, `invalid_argument`
  */
 export function register(entries: Readonly<Record<string, Callable>>): void {
+  if (typeof entries !== 'object' || entries === null) {
+    throw new GradwireError('invalid_argument', 'register takes a record: rpc.register({ fn })');
+  }
   for (const name of Object.keys(entries)) {
     const value = entries[name];
     if (typeof value !== 'function') {

@@ -1,6 +1,6 @@
 /** References to objects on other workers, as the user holds them. */
 import { GradwireError } from '../errors.ts';
-import { collectTensors, tf } from '../tensor/index.ts';
+import { holdTensors } from '../tensor/index.ts';
 import { currentWorker } from './current.ts';
 import type { ForkId, References, RRefId } from './references.ts';
 import type { CallOptions, Here, MethodName, RemoteMethods } from './types.ts';
@@ -69,9 +69,7 @@ export class RRef<T> implements Disposable {
       const { references, info } = host;
       const handle = new Handle(host, info, references.newId(), references.newForkId());
       references.addFork(handle.id, handle.fork, info.id);
-      const owned = collectTensors(value).filter((t) => !t.kept && !(t instanceof tf.Variable));
-      references.create(handle.id)({ value, free: () => tf.dispose(owned) });
-      for (const tensor of owned) tf.keep(tensor);
+      references.create(handle.id)({ value, free: holdTensors(value) });
       this.#handle = handle;
     }
     collected.register(this, this.#handle, this);

@@ -124,7 +124,7 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
     ...[args, options]: Rest<A>
   ): Promise<Here<Awaited<R>>> {
     const name = nameOf(fn);
-    return this.#send(this.getWorkerInfo(to), {
+    return this.#send(this.members.get(to), {
       kind: 'call',
       head: [name],
       body: args ?? [],
@@ -160,7 +160,7 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
   remote(to: Peer, callable: Callable, args: unknown[] = [], options?: CallOptions): RRef<unknown> {
     const name = nameOf(callable);
     const call = { target: [name], body: args, what: name, options };
-    return this.#create(this.getWorkerInfo(to), call);
+    return this.#create(this.members.get(to), call);
   }
 
   /**
@@ -180,7 +180,13 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
     const group = ranks.join(',');
     const count = (this.#barrierCounts.get(group) ?? 0) + 1;
     this.#barrierCounts.set(group, count);
-    await this.meet({ key: `${group}#${count}`, ranks, isTolerant: false, vote: true, options });
+    try {
+      await this.meet({ key: `${group}#${count}`, ranks, isTolerant: false, vote: true, options });
+    } catch (error) {
+      // They have not met: the next attempt is for the same meeting.
+      if (this.#barrierCounts.get(group) === count) this.#barrierCounts.set(group, count - 1);
+      throw error;
+    }
   }
 
   /** Waits at a meeting point, kept by the lowest of its ranks, and tells whether all votes were true. */
@@ -260,6 +266,10 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
           maybeExecuted: false,
         },
       );
+    }
+    if (call.body !== null && !Array.isArray(call.body)) {
+      const message = `the arguments of ${call.what} are not in an array`;
+      throw new GradwireError('invalid_argument', message, { maybeExecuted: false });
     }
     const timeoutMs = checkTimeout('timeoutMs', options?.timeoutMs ?? this.timeoutMs);
     return this.endpoint.request({ peer: to.id, timeoutMs, bodyName: 'arguments', ...call });

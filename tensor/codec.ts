@@ -6,6 +6,7 @@
 import { types } from 'node:util';
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { GradwireError } from '../errors.ts';
+import { outside } from './async-slot.ts';
 import { DTYPES, type DType, isDType } from './dtype.ts';
 import { type BackendWasm, bytes as heapBytes } from './kernels/wasm-heap.ts';
 import { decodeStrings, encodeStrings } from './string-table.ts';
@@ -145,9 +146,15 @@ function readCpu(backend: CpuBackend, tensor: tf.Tensor): Uint8Array {
   );
 }
 
+/** What is read is what the tensor was at the call: its owner may free it meanwhile. */
 async function readAsync(tensor: tf.Tensor): Promise<TensorBytes> {
-  const values = tensor.dtype === 'string' ? await tensor.bytes() : await tensor.data();
-  return wrap(tensor, snapshot(values, tensor.dtype));
+  const held = outside(() => tf.keep(tf.clone(tensor)));
+  try {
+    const values = held.dtype === 'string' ? await held.bytes() : await held.data();
+    return wrap(held, snapshot(values, held.dtype));
+  } finally {
+    held.dispose();
+  }
 }
 
 function snapshot(values: unknown, dtype: DType): Uint8Array {

@@ -21,5 +21,5 @@ export {
   type TapeNode,
 } from './engine-state.ts';
 export { REPAIRS, type Repair } from './kernels.ts';
-export { freeStored, keepStored, ownVariables, TensorScope } from './scope.ts';
+export { freeStored, holdTensors, keepStored, ownVariables, TensorScope } from './scope.ts';
 export * as tf from './tf.ts';

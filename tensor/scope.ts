@@ -3,7 +3,7 @@
  * tensors and variables beyond a scope: being stored in an object, or being made by its constructor. Carries guarantee G3.
  * Knows nothing of calls or gradients.
  */
-import { collectOwnTensors } from './collect.ts';
+import { collectOwnTensors, collectTensors } from './collect.ts';
 import { enterFrame, frameSlot, nextScopeId, type ScopeState } from './engine-state.ts';
 import * as tf from './tf.ts';
 
@@ -114,6 +114,23 @@ export function keepStored(target: object, scope: TensorScope): void {
   }
   if (now.size > 0) storedIn.set(target, now);
   else storedIn.delete(target);
+}
+
+/**
+ * Keeps the tensors in `value` (arrays, Maps, Sets and plain records) until the result is called, also where an object holds
+ * them too. Variables and tensors that the user keeps are left alone.
+ */
+export function holdTensors(value: unknown): () => void {
+  const held = collectTensors(value).filter(
+    (t) => !(t instanceof tf.Variable) && !t.isDisposed && (holders.has(t) || !t.kept),
+  );
+  for (const t of held) {
+    tf.keep(t);
+    holders.set(t, (holders.get(t) ?? 0) + 1);
+  }
+  return () => {
+    for (const t of held) if (dropHolder(t)) t.dispose();
+  };
 }
 
 /** Frees all that `keepStored` keeps for `target` and no other object holds. */

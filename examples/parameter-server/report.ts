@@ -24,6 +24,9 @@ function countTensors(): number {
 
 rpc.register({ countTensors });
 
+/** Trainers may be far apart; one that dies ends the wait. */
+const PATIENT = { timeoutMs: Number.POSITIVE_INFINITY };
+
 /** Looks at the memory of this trainer and of the server, while all trainers wait. */
 export async function sampleMemory(
   iteration: number,
@@ -31,9 +34,9 @@ export async function sampleMemory(
 ): Promise<Memory> {
   // The answer stands behind all that this trainer has sent to the server before, the ends of its contexts included.
   await rpc.rpcSync('parameter_server', countTensors);
-  await rpc.barrier(trainers);
+  await rpc.barrier(trainers, PATIENT);
   const serverTensors = await rpc.rpcSync('parameter_server', countTensors);
   const trainerTensors = countTensors();
-  await rpc.barrier(trainers);
+  await rpc.barrier(trainers, PATIENT);
   return { iteration, trainerTensors, serverTensors };
 }

@@ -12,8 +12,6 @@ export interface TrainingOptions {
   readonly trainers: readonly string[];
   readonly lr: number;
   readonly seed: number;
-  /** Samples the memory of trainer and server while all trainers stand still. */
-  readonly watchMemory: boolean;
 }
 
 /** Steps after which the memory is looked at for the first time. */
@@ -22,7 +20,7 @@ const WARM_UP = 10;
 export async function runTrainingLoop(
   net: TrainerNet,
   trainLoader: Batches,
-  { rank, trainers, lr, watchMemory }: TrainingOptions,
+  { rank, trainers, lr }: TrainingOptions,
 ): Promise<Report> {
   // Build the DistributedOptimizer.
   const paramRRefs = await net.getGlobalParamRRefs();
@@ -45,9 +43,9 @@ export async function runTrainingLoop(
       await optimizer.step(contextId);
     });
     i++;
-    if (watchMemory && (i === WARM_UP || i === trainLoader.length)) {
-      memory.push(await sampleMemory(i, trainers));
-    }
+    // Twice for every trainer, however long its shard: they meet to look.
+    if (i === Math.min(WARM_UP, trainLoader.length)) memory.push(await sampleMemory(i, trainers));
+    if (i === trainLoader.length) memory.push(await sampleMemory(i, trainers));
   }
   const seconds = (performance.now() - start) / 1000;
   progress.update(i, { loss: losses.at(-1) ?? Number.NaN });

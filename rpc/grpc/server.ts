@@ -23,6 +23,8 @@ import { GrpcConnection } from './connection.ts';
 import type { JoinReply, JoinRequest } from './gen/gradwire_pb.ts';
 import { JOIN, METADATA, OPEN, PROTOCOL, SERVER_OPTIONS, WINDOW_BYTES } from './service.ts';
 
+/** How long answers may hold up the end of the server. */
+const CLOSE_GRACE_MS = 500;
 /** What timers can count. */
 const MAX_PATIENCE_MS = 2 ** 31 - 1;
 
@@ -65,12 +67,19 @@ export class GrpcServer {
     return new GrpcServer(listener, server, sockets);
   }
 
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#listener.close(() => resolve());
-      this.#server.forceShutdown();
-      for (const socket of this.#sockets) socket.destroy();
+  /** Sends the answers that are under way, then cuts what is left. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, CLOSE_GRACE_MS);
+      this.#server.tryShutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
     });
+    this.#server.forceShutdown();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
   }
 }
 

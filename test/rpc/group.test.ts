@@ -47,20 +47,20 @@ test('a worker that asks twice is one, and its first question ends', async () =>
 
 test('who gives up or goes away frees its place, and no other', async () => {
   const group = new Group(3);
-  const first = group.join(candidate(0));
-  const second = group.join(candidate(1));
-  group.expire(0, 'i0', 2000);
+  const first = group.join(candidate(1));
+  const second = group.join(candidate(2));
+  group.expire(1, 'i1', 2000);
   await expect(first).rejects.toThrow(
-    'init_timeout: waited 2 s for rank 2 of a group of 3; joined: 0 (w0), 1 (w1). ',
+    'init_timeout: waited 2 s for rank 0 of a group of 3; joined: 1 (w1), 2 (w2). ',
   );
-  group.leave(1, 'other');
-  group.leave(1, 'i1');
-  await expect(second).rejects.toThrow(/^cancelled: rank 1 went away/);
-  const waiting = [0, 1].map((rank) => group.join(candidate(rank, { incarnation: 'new' })));
+  group.leave(2, 'other');
+  group.leave(2, 'i2');
+  await expect(second).rejects.toThrow(/^cancelled: rank 2 went away/);
+  const waiting = [1, 2].map((rank) => group.join(candidate(rank, { incarnation: 'new' })));
   // What the old ones still say does not touch the new ones.
-  group.expire(0, 'i0', 1);
-  group.leave(1, 'i1');
-  expect((await group.join(candidate(2))).length).toBe(3);
+  group.expire(1, 'i1', 1);
+  group.leave(2, 'i2');
+  expect((await group.join(candidate(0))).length).toBe(3);
   await Promise.all(waiting);
   group.expire(0, 'new', 1);
   group.leave(2, 'i2');
@@ -71,4 +71,15 @@ test('when the master goes nobody waits', async () => {
   const first = group.join(candidate(0, { worldSize: 2 }));
   group.close();
   await expect(first).rejects.toThrow(/^unavailable: the master left/);
+});
+
+test('when the patience of the master is over, all are told who is missing', async () => {
+  const group = new Group(4);
+  const waiting = [0, 2].map((rank) => group.join(candidate(rank, { worldSize: 4 })));
+  group.expire(0, 'i0', 5000);
+  for (const joining of waiting) {
+    await expect(joining).rejects.toThrow(
+      'init_timeout: waited 5 s for rank 1, 3 of a group of 4; joined: 0 (w0), 2 (w2). ',
+    );
+  }
 });
