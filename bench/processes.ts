@@ -1,5 +1,4 @@
 /** Starts the other processes of a measurement: the only file of bench/ that does. Knows nothing of what they do. */
-// biome-ignore lint/style/noRestrictedImports: figures over one process would say nothing of a job over several
 import { execFile, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';

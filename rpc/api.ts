@@ -3,7 +3,7 @@ import { currentWorker } from './current.ts';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
 import type { CallOptions, Here, Rest } from './types.ts';
-import type { Worker } from './worker.ts';
+import type { Worker } from './worker-api.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
 /** See `Worker.rpcSync`. */

@@ -6,7 +6,8 @@ import { GrpcTransport } from './grpc/transport.ts';
 import { type InitOptions, resolveOptions } from './options.ts';
 import type { Connection, Member, Transport, TransportNode } from './transport.ts';
 import { MemoryTransport } from './transport-memory.ts';
-import { Worker } from './worker.ts';
+import { WorkerNode } from './worker.ts';
+import type { Worker } from './worker-api.ts';
 
 const CARRIERS: Readonly<Record<'grpc' | 'memory', Transport>> = {
   grpc: new GrpcTransport(),
@@ -40,7 +41,7 @@ export async function init(options: InitOptions): Promise<Worker> {
     });
     try {
       const members = await node.join(initTimeoutMs);
-      const worker = new Worker(resolved, members, () => node.close());
+      const worker = new WorkerNode(resolved, members, () => node.close());
       await early.attachAll(worker, members);
       try {
         await connect(worker, { node, members, early, deadline });
@@ -66,7 +67,7 @@ interface Connecting {
 
 /** Each pair is connected once: the higher rank dials the lower. */
 async function connect(
-  worker: Worker,
+  worker: WorkerNode,
   { node, members, early, deadline }: Connecting,
 ): Promise<void> {
   const self = worker.info.id;
@@ -96,7 +97,7 @@ class EarlyConnections {
   }
 
   /** From now on connections go to the worker, if they come from a member. */
-  attachAll(worker: Worker, members: readonly Member[]): void {
+  attachAll(worker: WorkerNode, members: readonly Member[]): void {
     this.#take = (connection) => {
       const { rank, incarnation } = connection.peer;
       const isMember = members.some((m) => m.rank === rank && m.incarnation === incarnation);

@@ -1,4 +1,4 @@
-/** One member of a group: the calls of a user, and what they need. Made by `init`. */
+/** One member of a group: the calls of a user (described in worker-api.ts), and what they need. */
 import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { Barriers } from './barrier.ts';
@@ -17,6 +17,7 @@ import { leave, type Meeting, type ShutdownOptions, type ShutdownReport } from '
 import type { Connection, Member } from './transport.ts';
 import { connectionPair } from './transport-memory.ts';
 import type { CallOptions, Here, Rest } from './types.ts';
+import type { Worker } from './worker-api.ts';
 import type { WorkerCore } from './worker-core.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
@@ -36,7 +37,7 @@ interface Creation extends Omit<Call, 'kind' | 'head' | 'order'> {
   readonly target: readonly string[];
 }
 
-export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
+export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   readonly info: WorkerInfo;
   readonly endpoint: Endpoint;
   readonly references: References;
@@ -100,24 +101,14 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
     return this.members.nameOf(rank);
   }
 
-  /** Name and rank of a member, of this worker by default. @throws GradwireError `unknown_worker` */
   getWorkerInfo(peer: Peer = this.info): WorkerInfo {
     return this.members.get(peer);
   }
 
-  /** All members, by rank. */
   getWorkerInfos(): readonly WorkerInfo[] {
     return this.members.all();
   }
 
-  /**
-   * Runs a registered function on `to` and resolves with a copy of its result. Arguments are read at once and stay the
-   * caller's; tensors of the result belong to the caller's scope, or to the caller where there is none. At most once.
-   * PyTorch: `rpc_async`.
-   *
-   * @throws GradwireError `not_registered`, `unknown_worker`, `unsupported_value`, `unavailable` at once; as rejection
-   * `remote_error`, `unknown_function`, `deadline_exceeded`, `unavailable`
-   */
   rpcAsync<A extends unknown[], R>(
     to: Peer,
     fn: (...args: A) => R,
@@ -133,7 +124,6 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
     }) as Promise<Here<Awaited<R>>>;
   }
 
-  /** The same as `rpcAsync`, with failures of the arguments as rejections too: blocking is `await`. PyTorch: `rpc_sync`. */
   async rpcSync<A extends unknown[], R>(
     to: Peer,
     fn: (...args: A) => R,
@@ -142,11 +132,6 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
     return await this.rpcAsync(to, fn, ...rest);
   }
 
-  /**
-   * Runs a registered function, or makes an object of a registered class, on `to`, which keeps the result. Returns the
-   * reference at once; if the creation fails, every use of it fails with that error. What the object's creation makes is
-   * freed with the last reference to it; variables only if a class made them. At most once. PyTorch: `rpc.remote`.
-   */
   remote<A extends unknown[], T>(
     to: Peer,
     cls: abstract new (...args: A) => T,
@@ -163,13 +148,6 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
     return this.#create(this.members.get(to), call);
   }
 
-  /**
-   * Resolves when all `names` (default: all workers), of which this is one, have called `barrier` as often as this one
-   * with the same names.
-   *
-   * @throws GradwireError (as rejection) `unavailable` when one of them is gone, `deadline_exceeded`,
-   * `invalid_argument` if this worker is not among them
-   */
   async barrier(names?: readonly string[], options?: CallOptions): Promise<void> {
     const infos = names?.map((name) => this.getWorkerInfo(name)) ?? this.getWorkerInfos();
     const ranks = [...new Set(infos.map(({ id }) => id))].sort((a, b) => a - b);
@@ -199,15 +177,10 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
     );
   }
 
-  /** Runs `fn` with this worker as the one that the functions of module rpc speak for. */
   run<R>(fn: () => R): R {
     return callSlot.run({ worker: this, caller: undefined }, fn);
   }
 
-  /**
-   * Leaves the group: waits until all members that live want to leave and this worker's calls are done, serving the others
-   * meanwhile, then ends connections and frees everything. Further calls return the same report.
-   */
   shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
     this.#shutdown ??= outside(() => leave(this, options, () => this.#close()));
     return this.#shutdown;

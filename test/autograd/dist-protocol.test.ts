@@ -1,8 +1,9 @@
 /** Messages of passes that come late, twice, or that nobody could rightly send. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { shareOf } from '../../autograd/plugin.ts';
-import { autograd, type rpc, tf } from '../../index.ts';
+import { autograd, tf } from '../../index.ts';
 import type { MessageKind } from '../../rpc/message.ts';
+import type { WorkerNode } from '../../rpc/worker.ts';
 import { referenceGradients } from '../support/gradients.ts';
 import { randomVariable } from '../support/numbers.ts';
 import { until } from '../support/until.ts';
@@ -32,7 +33,7 @@ afterEach(async () => {
   await Promise.all(team.workers.map((worker) => worker.shutdown({ graceful: false })));
 });
 
-const worker = (rank: number): rpc.Worker => team.workers[rank] as rpc.Worker;
+const worker = (rank: number): WorkerNode => team.workers[rank] as WorkerNode;
 const inContext = (fn: (id: ContextId) => Promise<void>): Promise<void> =>
   team.as(0, () => autograd.context(fn));
 /** w2 sends to w1 whatever it likes. */

@@ -4,6 +4,7 @@ import { expect } from '@jest/globals';
 import type { ContextId } from '../../autograd/index.ts';
 import { shareOf } from '../../autograd/plugin.ts';
 import { autograd, rpc, tf } from '../../index.ts';
+import type { WorkerNode } from '../../rpc/worker.ts';
 import { referenceGradients, worstDifference } from '../support/gradients.ts';
 import { until } from '../support/until.ts';
 
@@ -12,7 +13,7 @@ export const CARRIERS: readonly Carrier[] = ['memory', 'grpc'];
 
 /** A group of workers `w0`, `w1`, … of this process. */
 export interface Team {
-  readonly workers: readonly rpc.Worker[];
+  readonly workers: readonly WorkerNode[];
   /** Runs `fn` as worker `rank`. */
   as<R>(rank: number, fn: () => R): R;
   /** Waits until all open contexts, passes and requests are over, on the workers that live. */
@@ -26,7 +27,7 @@ export async function startTeam(
   options: Partial<rpc.InitOptions> = {},
 ): Promise<Team> {
   const masterPort = await freePort();
-  const workers = await Promise.all(
+  const workers = (await Promise.all(
     Array.from({ length: count }, (_, rank) =>
       rpc.init({
         name: `w${rank}`,
@@ -38,8 +39,8 @@ export async function startTeam(
         ...options,
       }),
     ),
-  );
-  const at = (rank: number): rpc.Worker => workers[rank] as rpc.Worker;
+  )) as WorkerNode[];
+  const at = (rank: number): WorkerNode => workers[rank] as WorkerNode;
   return {
     workers,
     as: (rank, fn) => at(rank).run(fn),
@@ -52,7 +53,7 @@ export async function startTeam(
   };
 }
 
-function isQuiet(worker: rpc.Worker): boolean {
+function isQuiet(worker: WorkerNode): boolean {
   const share = shareOf(worker);
   const { waitingCount, runningCount } = worker.endpoint;
   const contexts = share?.contexts.size ?? 0;
@@ -60,12 +61,12 @@ function isQuiet(worker: rpc.Worker): boolean {
   return contexts + passes + waitingCount + runningCount === 0;
 }
 
-export function contextCount(worker: rpc.Worker | undefined): number {
+export function contextCount(worker: WorkerNode | undefined): number {
   return worker === undefined ? 0 : (shareOf(worker)?.contexts.size ?? 0);
 }
 
 /** Passes of which the worker has a share, in all its contexts. */
-export function passCount(worker: rpc.Worker | undefined, id: ContextId): number {
+export function passCount(worker: WorkerNode | undefined, id: ContextId): number {
   if (worker === undefined) return 0;
   return shareOf(worker)?.contexts.find(id)?.passes.size ?? 0;
 }

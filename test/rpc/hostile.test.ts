@@ -4,7 +4,7 @@ import type { MessageKind } from '../../rpc/message.ts';
 import { type Packet, pack } from '../../rpc/packet.ts';
 import type { Connection } from '../../rpc/transport.ts';
 import { connectionPair } from '../../rpc/transport-memory.ts';
-import type { Worker } from '../../rpc/worker.ts';
+import type { WorkerNode } from '../../rpc/worker.ts';
 import { startCluster } from '../support/cluster.ts';
 import { add } from '../support/services.ts';
 import { until } from '../support/until.ts';
@@ -23,7 +23,7 @@ class Peer {
   isCut = false;
   received = 0;
 
-  constructor(worker: Worker) {
+  constructor(worker: WorkerNode) {
     const identity = { rank: 7, incarnation: 'x' };
     const [mine, theirs] = connectionPair(identity, identity);
     worker.attach(theirs);

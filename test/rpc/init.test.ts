@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { init } from '../../rpc/init.ts';
 import type { InitOptions } from '../../rpc/options.ts';
-import type { Worker } from '../../rpc/worker.ts';
+import type { Worker } from '../../rpc/worker-api.ts';
 import { freePort, startCluster, TRANSPORTS } from '../support/cluster.ts';
 import { add } from '../support/services.ts';
 

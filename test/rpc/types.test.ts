@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import type { RRef } from '../../rpc/rref.ts';
 import type { Here } from '../../rpc/types.ts';
-import type { Worker } from '../../rpc/worker.ts';
+import type { Worker } from '../../rpc/worker-api.ts';
 import { WorkerInfo } from '../../rpc/worker-info.ts';
 import type { tf } from '../../tensor/index.ts';
 

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { init } from '../../rpc/init.ts';
 import type { InitOptions } from '../../rpc/options.ts';
 import type { ShutdownOptions } from '../../rpc/shutdown.ts';
-import type { Worker } from '../../rpc/worker.ts';
+import type { WorkerNode } from '../../rpc/worker.ts';
 import { startEngine, tf } from '../../tensor/index.ts';
 import { collectGarbage } from './garbage.ts';
 import { until } from './until.ts';
@@ -23,18 +23,18 @@ export interface ClusterOptions extends Common {
 }
 
 export class Cluster implements AsyncDisposable {
-  readonly workers: readonly Worker[];
+  readonly workers: readonly WorkerNode[];
   readonly #tensors: number;
   readonly #leave: ShutdownOptions;
 
-  constructor(workers: readonly Worker[], tensors: number, leave: ShutdownOptions) {
+  constructor(workers: readonly WorkerNode[], tensors: number, leave: ShutdownOptions) {
     this.workers = workers;
     this.#tensors = tensors;
     this.#leave = leave;
   }
 
   /** The worker of this rank. */
-  at(rank: number): Worker {
+  at(rank: number): WorkerNode {
     const worker = this.workers[rank];
     if (worker === undefined) throw new Error(`the cluster has no rank ${rank}`);
     return worker;
@@ -96,7 +96,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const workers = await Promise.all(
     ranks.map((rank) => init({ ...shared, rank, name: names?.[rank] ?? `worker${rank}` })),
   );
-  return new Cluster(workers, tensors, leave);
+  return new Cluster(workers as WorkerNode[], tensors, leave);
 }
 
 /** A port of loopback that nobody listens on. */
