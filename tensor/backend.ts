@@ -33,7 +33,7 @@ let lastStart: Promise<unknown> = Promise.resolve();
  * @throws GradwireError `engine_unavailable` if the engine cannot be loaded, or if the process also holds another version
  *   of tfjs-core; `invalid_argument` for an unknown name
  */
-export async function startEngine(name?: EngineName): Promise<EngineName> {
+export async function startEngine(name?: EngineName): Promise<string> {
   const asked = name ?? fromEnvironment();
   if (asked !== undefined && !(asked in PRIORITY)) {
     throw new GradwireError('invalid_argument', `no engine ${asked}: there are wasm and cpu`);
@@ -45,10 +45,14 @@ export async function startEngine(name?: EngineName): Promise<EngineName> {
   return started;
 }
 
-async function start(asked: EngineName | undefined): Promise<EngineName> {
+async function start(asked: EngineName | undefined): Promise<string> {
   // A copy of the engine packages that was loaded later has overwritten the repairs.
   installKernels();
-  const current: string | undefined = core.getBackend();
+  const current = core.getBackend();
+  // An engine that the program brought itself.
+  if (asked === undefined && current in core.engine().registry && !isEngineName(current)) {
+    return current;
+  }
   const wanted = asked ?? (isEngineName(current) ? current : 'wasm');
   if (current === wanted) await core.ready().catch(() => undefined);
   if (isReady(wanted)) return wanted;

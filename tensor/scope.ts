@@ -86,6 +86,7 @@ export class TensorScope {
 /** Tensors kept because an object holds them, by object; and how many objects hold each. */
 const storedIn: WeakMap<object, Set<tf.Tensor>> = new WeakMap();
 const holders: WeakMap<tf.Tensor, number> = new WeakMap();
+let heldCount = 0;
 
 /**
  * To be called when code that ran in `scope` may have stored tensors in `target`, before the scope is disposed. Tensors
@@ -96,14 +97,15 @@ const holders: WeakMap<tf.Tensor, number> = new WeakMap();
  */
 export function keepStored(target: object, scope: TensorScope): void {
   const before = storedIn.get(target);
+  // Most calls make no tensors, and looking through an object may take long.
+  if (before === undefined && heldCount === 0 && scope.size === 0) return;
   const now = new Set<tf.Tensor>();
   for (const t of collectOwnTensors(target)) {
     if (t.isDisposed) continue;
     if (before?.has(t)) now.add(t);
     else if (holders.has(t) || (scope.owns(t) && !t.kept && !(t instanceof tf.Variable))) {
       scope.release(t);
-      tf.keep(t);
-      holders.set(t, (holders.get(t) ?? 0) + 1);
+      addHolder(t);
       now.add(t);
     }
   }
@@ -124,10 +126,7 @@ export function holdTensors(value: unknown): () => void {
   const held = collectTensors(value).filter(
     (t) => !(t instanceof tf.Variable) && !t.isDisposed && (holders.has(t) || !t.kept),
   );
-  for (const t of held) {
-    tf.keep(t);
-    holders.set(t, (holders.get(t) ?? 0) + 1);
-  }
+  for (const t of held) addHolder(t);
   return () => {
     for (const t of held) if (dropHolder(t)) t.dispose();
   };
@@ -139,6 +138,13 @@ export function freeStored(target: object): void {
   storedIn.delete(target);
 }
 
+function addHolder(tensor: tf.Tensor): void {
+  tf.keep(tensor);
+  const count = holders.get(tensor) ?? 0;
+  if (count === 0) heldCount++;
+  holders.set(tensor, count + 1);
+}
+
 /** One object less holds `tensor`; true if that was the last, and then it is no longer marked kept. */
 function dropHolder(tensor: tf.Tensor): boolean {
   const left = (holders.get(tensor) ?? 1) - 1;
@@ -146,7 +152,7 @@ function dropHolder(tensor: tf.Tensor): boolean {
     holders.set(tensor, left);
     return false;
   }
-  holders.delete(tensor);
+  if (holders.delete(tensor)) heldCount--;
   tensor.kept = false;
   return true;
 }
