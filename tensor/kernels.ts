@@ -71,6 +71,12 @@ export const REPAIRS: readonly Repair[] = [
   wasm('Real', 'missing', 'complex64 tensors cannot be taken apart', real),
   wasm('Imag', 'missing', 'complex64 tensors cannot be taken apart', imag),
   wasm('Einsum', 'missing', 'einsum does not run', cpuFallback('Einsum')),
+  wasm(
+    'Conv3DBackpropInputV2',
+    'wrong',
+    'sums of other elements, and of memory beyond them',
+    cpuFallback('Conv3DBackpropInputV2'),
+  ),
   wasm('MaxPool3D', 'wrong', '1e-38 instead of a negative maximum', cpuFallback('MaxPool3D')),
   wasm(
     'MaxPool3DGrad',
