@@ -2,7 +2,14 @@
  * The record of one graph: operations whose gradients may be wanted, and where each tensor comes from. Everything else
  * is dropped when tfjs hands it over, and its saved tensors are freed at once. Knows nothing of passes or frames.
  */
-import { isInsideKernel, type Recorder, type TapeNode, type tf } from '../tensor/index.ts';
+import {
+  claim,
+  isInsideKernel,
+  type Recorder,
+  type TapeNode,
+  tf,
+  unclaim,
+} from '../tensor/index.ts';
 
 /** Origin of a tensor marked by `leaf()`. */
 export const LEAF = -1;
@@ -46,6 +53,8 @@ export abstract class Tape implements Recorder {
   /** By tensor id: index of the node that made it, LEAF or VARIABLE. Absent: no gradient is wanted. */
   readonly #origins: Map<number, number> = new Map();
   readonly #freed: Set<number> = new Set();
+  /** By node: inputs that its gradient may use, though it does not save them. */
+  readonly #claims: Map<number, readonly tf.Tensor[]> = new Map();
   #heldClones: TapeNode[] = [];
   #isClosed = false;
 
@@ -88,6 +97,8 @@ export abstract class Tape implements Recorder {
   free(index: number): void {
     this.#freed.add(index);
     for (const t of this.node(index).saved.splice(0)) t.dispose();
+    for (const t of this.#claims.get(index) ?? []) unclaim(t);
+    this.#claims.delete(index);
   }
 
   /** Inputs of a node that a gradient is wanted for, by input name. */
@@ -127,6 +138,8 @@ export abstract class Tape implements Recorder {
   close(): void {
     this.#isClosed = true;
     for (const node of this.#nodes) for (const t of node.saved) t.dispose();
+    for (const inputs of this.#claims.values()) for (const t of inputs) unclaim(t);
+    this.#claims.clear();
     this.#nodes.length = 0;
     this.#heldClones = [];
     this.#origins.clear();
@@ -141,22 +154,37 @@ export abstract class Tape implements Recorder {
       // records it before the kernel that makes the tensor, and gradients must meet nodes in order.
       if (this.#isHigherOrder || this.depth > 1) this.#heldClones.push(node);
     } else {
-      this.#add(node);
+      this.#claim(node, this.#add(node));
       if (this.#heldClones.length > 0)
         for (const clone of this.#heldClones.splice(0)) this.#add(clone);
     }
   }
 
-  #add(node: TapeNode): void {
+  /** @returns the index of the node if a gradient is wanted for it */
+  #add(node: TapeNode): number | undefined {
     const isWanted = this.#hasWanted(node.inputs) && node.outputs.some(canHaveGradient);
     // Inside tf.grads the caller's own xs count too, and we do not know them.
     if (!isWanted && this.depth === 1) {
       for (const t of node.saved) t.dispose();
-      return;
+      return undefined;
     }
     const index = this.#nodes.append(node);
-    if (!isWanted) return;
+    if (!isWanted) return undefined;
     for (const t of node.outputs) if (canHaveGradient(t)) this.#origins.set(t.id, index);
+    return index;
+  }
+
+  /**
+   * The gradients of kernels use what they save. That of a custom operation is a closure, which often holds the inputs
+   * instead (tf.logSigmoid does): they must live as long as it.
+   */
+  #claim(node: TapeNode, index: number | undefined): void {
+    if (index === undefined || node.gradient === undefined) return;
+    if (tf.getGradient(node.kernelName) != null) return;
+    const inputs = Object.values(node.inputs).filter((t) => t != null);
+    const owned = inputs.filter((t) => !(t instanceof tf.Variable));
+    for (const t of owned) claim(t);
+    this.#claims.set(index, owned);
   }
 
   #hasWanted(inputs: TapeNode['inputs']): boolean {

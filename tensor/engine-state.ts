@@ -54,7 +54,8 @@ interface StateInternals {
   readonly kernelDepth: number;
   activeTape: TapeNode[] | null | undefined;
   activeScope: ScopeState | null | undefined;
-  readonly scopeStack: readonly ScopeState[];
+  /** The tidies that are open. */
+  readonly scopeStack: readonly { readonly id: number; readonly track: tf.Tensor[] }[];
 }
 
 interface EngineInternals {
@@ -95,6 +96,20 @@ export function isInsideKernel(): boolean {
 /** The id of the scope that a tensor made now would get as its `scopeId`; undefined if it would be untracked. */
 export function activeScopeId(): number | undefined {
   return engineInternals().state.activeScope?.id;
+}
+
+/**
+ * Takes `tensor` from the open tidy that would free it. If that tidy returns it, the scope around gets it all the same,
+ * and the tensor that scope's id.
+ *
+ * @returns whether an open tidy had it
+ */
+export function takeFromTidy(tensor: tf.Tensor): boolean {
+  const { scopeStack } = engineInternals().state;
+  const track = scopeStack.find(({ id }) => id === tensor.scopeId)?.track;
+  const at = track?.lastIndexOf(tensor) ?? -1;
+  if (at >= 0) track?.splice(at, 1);
+  return at >= 0;
 }
 
 /** Runs `fn`, and all that it starts, in `frame`. */

@@ -3,7 +3,9 @@
  * tensors and variables beyond a scope: being stored in an object, or being made by its constructor. Carries guarantee G3.
  * Knows nothing of calls or gradients.
  */
+import { freeUnclaimed } from './claims.ts';
 import { collectOwnTensors, collectTensors } from './collect.ts';
+
 import { enterFrame, frameSlot, nextScopeId, type ScopeState } from './engine-state.ts';
 import * as tf from './tf.ts';
 
@@ -65,14 +67,15 @@ export class TensorScope {
   }
 
   /**
-   * Frees what the scope owns, except tensors marked by `tf.keep` and those in `keep`, which are nobody's from now on.
+   * Frees what the scope owns, except tensors marked by `tf.keep` and those in `keep`, which are nobody's from now on, and
+   * those that are claimed (claims.ts).
    * Idempotent. Code that still runs in the scope makes plain tensors that no scope owns.
    */
   dispose(keep: Iterable<tf.Tensor> = []): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     const spared = new Set(keep);
-    for (const t of this.#owned) if (!t.kept && !spared.has(t)) t.dispose();
+    for (const t of this.#owned) if (!t.kept && !spared.has(t)) freeUnclaimed(t);
     this.#owned.clear();
   }
 
@@ -111,7 +114,7 @@ export function keepStored(target: object, scope: TensorScope): void {
   }
   for (const t of before ?? []) {
     if (now.has(t) || !dropHolder(t)) continue;
-    if (scope.isDisposed) t.dispose();
+    if (scope.isDisposed) freeUnclaimed(t);
     else scope.adopt(t);
   }
   if (now.size > 0) storedIn.set(target, now);
@@ -134,7 +137,7 @@ export function holdTensors(value: unknown): () => void {
 
 /** Frees all that `keepStored` keeps for `target` and no other object holds. */
 export function freeStored(target: object): void {
-  for (const t of storedIn.get(target) ?? []) if (dropHolder(t)) t.dispose();
+  for (const t of storedIn.get(target) ?? []) if (dropHolder(t)) freeUnclaimed(t);
   storedIn.delete(target);
 }
 
