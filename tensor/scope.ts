@@ -5,7 +5,6 @@
  */
 import { freeUnclaimed } from './claims.ts';
 import { collectOwnTensors, collectTensors } from './collect.ts';
-
 import { enterFrame, frameSlot, nextScopeId, type ScopeState } from './engine-state.ts';
 import * as tf from './tf.ts';
 
@@ -131,7 +130,7 @@ export function holdTensors(value: unknown): () => void {
   );
   for (const t of held) addHolder(t);
   return () => {
-    for (const t of held) if (dropHolder(t)) t.dispose();
+    for (const t of held) if (dropHolder(t)) freeUnclaimed(t);
   };
 }
 
