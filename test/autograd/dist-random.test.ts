@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { autograd, tf } from '../../index.ts';
 import { referenceGradients } from '../support/gradients.ts';
 import { randomTensor, randomVariable } from '../support/numbers.ts';
+import { runs } from '../support/runs.ts';
 import { at, CARRIERS, clean, expectGradients, startTeam, type Team } from './support.ts';
 
 const WORKERS = 3;
-const RUNS = process.env['GRADWIRE_TEST_LONG'] === '1' ? 2_000 : 60;
 const OPS = ['add', 'mul', 'tanh', 'matMul', 'halves', 'weigh', 'relay'] as const;
 
 /** One call: `op` on worker `place` with two earlier values, counted back from the newest, modulo their number. */
@@ -158,10 +158,10 @@ describe.each(CARRIERS)('over %s', (carrier) => {
     tf.dispose([constant, own, ...weights]);
   }
 
-  test(`${RUNS} programs`, async () => {
+  test('random programs', async () => {
     await fc.assert(
       fc.asyncProperty(program, (given) => clean(team, () => check(given))),
-      { numRuns: RUNS },
+      runs(60),
     );
   }, 600_000);
 });

@@ -9,6 +9,7 @@ import { tf } from '../../tensor/index.ts';
 import { referenceGradients, worstDifference } from '../support/gradients.ts';
 import { expectNoLeak } from '../support/leaks.ts';
 import { randomTensor, randomVariable } from '../support/numbers.ts';
+import { runs } from '../support/runs.ts';
 
 /** An operation on two earlier values, counted back from the newest, modulo their number. */
 interface Step {
@@ -131,7 +132,7 @@ describe.each(['cpu', 'wasm'])('on %s', (engine) => {
           tf.dispose([...inputs.all, ...expected.values()]);
         }),
       ),
-      { numRuns: 60 },
+      runs(60),
     ));
 
   test('random programs cut in two graphs at a random place', () =>
@@ -180,6 +181,6 @@ describe.each(['cpu', 'wasm'])('on %s', (engine) => {
           tf.dispose([...inputs.all, ...received, ...expected.values()]);
         }),
       ),
-      { numRuns: 60 },
+      runs(60),
     ));
 });

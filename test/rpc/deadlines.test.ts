@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Deadlines } from '../../rpc/deadlines.ts';
+import { runs } from '../support/runs.ts';
 
 beforeEach(() => {
   jest.useFakeTimers();
@@ -40,7 +41,7 @@ test('each limit expires once, never early, late by less than 20 ms', () => {
         expect(jest.getTimerCount()).toBe(0);
       },
     ),
-    { numRuns: 50 },
+    runs(50),
   );
 });
 

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { FrameReader } from '../../rpc/frame.ts';
 import { Inbox } from '../../rpc/inbox.ts';
 import { EAGER_BYTES, INITIAL_CREDIT_BYTES, numberPacket, Outbox } from '../../rpc/outbox.ts';
+import { runs } from '../support/runs.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -111,7 +112,7 @@ test('every message arrives once, whole, and in the order of its key', () => {
         expect(link.outbox.isEmpty).toBe(true);
       },
     ),
-    { numRuns: 40 },
+    runs(40),
   );
 });
 

@@ -4,6 +4,7 @@ import { isGradwireError } from '../../errors.ts';
 import { type Packet, pack, unpack } from '../../rpc/packet.ts';
 import { startEngine, tf } from '../../tensor/index.ts';
 import { expectNoLeak } from '../support/leaks.ts';
+import { runs } from '../support/runs.ts';
 
 beforeAll(async () => {
   await startEngine('cpu');
@@ -72,6 +73,6 @@ test('random, cut and flipped packets are a protocol_error and leave no tensors'
         spoilt[i] = (spoilt[i] ?? 0) ^ (1 << (bit % 8));
         check(spoilt);
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   }));

@@ -1,6 +1,7 @@
 import { expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type ForkId, References, type RRefId } from '../../rpc/references.ts';
+import { runs } from '../support/runs.ts';
 
 const OWNER = 0;
 const WORKERS = 4;
@@ -93,7 +94,7 @@ test('never freed while a copy lives, always freed when none does', () => {
       for (let a = 0; a < WORKERS; a++) while ((world.toOwner[a]?.length ?? 0) > 0) world.tell(a);
       expect([world.freed, world.owner.ownedCount]).toEqual([1, 0]);
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });
 

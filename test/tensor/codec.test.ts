@@ -13,6 +13,7 @@ import {
   tf,
 } from '../../tensor/index.ts';
 import { encodeStrings } from '../../tensor/string-table.ts';
+import { runs } from '../support/runs.ts';
 import { ENGINES, expectNoLeak } from './support.ts';
 
 const shapes = fc.array(fc.nat({ max: 4 }), { maxLength: 6 });
@@ -64,7 +65,7 @@ describe.each(ENGINES)('on %s', (engine) => {
           expect(again.header).toEqual(header);
           expect(Buffer.compare(again.bytes, bytes)).toBe(0);
         }),
-        { numRuns: 300 },
+        runs(300),
       );
     });
   });

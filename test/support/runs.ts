@@ -1,0 +1,16 @@
+/** How often the property tests run: few times in the suite, by the thousand in `npm run test:long`; either by seed. */
+const LONG_FACTOR = 30;
+
+/**
+ * Parameters for `fc.assert`. A failure prints its seed; GRADWIRE_TEST_SEED runs with that seed again.
+ *
+ * @param numRuns runs in the normal suite
+ */
+export function runs(numRuns: number): { numRuns: number; seed?: number } {
+  const isLong = process.env['GRADWIRE_TEST_LONG'] === '1';
+  const seed = process.env['GRADWIRE_TEST_SEED'];
+  return {
+    numRuns: isLong ? numRuns * LONG_FACTOR : numRuns,
+    ...(seed === undefined ? {} : { seed: Number(seed) }),
+  };
+}
