@@ -15,7 +15,10 @@ import { convFilterGrad } from './kernels/conv-filter-grad.ts';
 import { convInputGrad } from './kernels/conv-input-grad.ts';
 import { cpuConvFilterGrad } from './kernels/cpu-conv-filter-grad.ts';
 import { cpuFallback } from './kernels/cpu-fallback.ts';
+import { cpuAvgPoolGrad, cpuMaxPool3DGrad } from './kernels/cpu-pool-grad.ts';
+import { cpuResizeBilinearGrad, cpuResizeNearestGrad } from './kernels/cpu-resize-grad.ts';
 import { depthwiseFilterGrad, depthwiseInputGrad } from './kernels/depthwise-grad.ts';
+import { prelu, reduction } from './kernels/edge-cases.ts';
 import { identity } from './kernels/identity.ts';
 import { batchMatMul } from './kernels/matmul.ts';
 import { maxPoolGrad } from './kernels/max-pool-grad.ts';
@@ -34,6 +37,12 @@ export interface Repair {
 }
 
 type State = Repair['state'];
+
+const BORDER = 'windows at the border count elements beyond it';
+const RESIZE_GRADS = [
+  ['ResizeBilinearGrad', cpuResizeBilinearGrad],
+  ['ResizeNearestNeighborGrad', cpuResizeNearestGrad],
+] as const;
 
 /** Every kernel that is replaced, and why. */
 export const REPAIRS: readonly Repair[] = [
@@ -76,6 +85,26 @@ export const REPAIRS: readonly Repair[] = [
     'wrong',
     'sums of other elements, and of memory beyond them',
     cpuFallback('Conv3DBackpropInputV2'),
+  ),
+  wasm(
+    'Conv3DBackpropFilterV2',
+    'wrong',
+    '0 and other sums where a stride is not 1',
+    cpuFallback('Conv3DBackpropFilterV2'),
+  ),
+  wasm('AvgPoolGrad', 'wrong', BORDER, cpuFallback('AvgPoolGrad')),
+  wasm('AvgPool3DGrad', 'wrong', BORDER, cpuFallback('AvgPool3DGrad')),
+  cpu('AvgPoolGrad', 'wrong', BORDER, cpuAvgPoolGrad),
+  cpu('AvgPool3DGrad', 'wrong', BORDER, cpuAvgPoolGrad),
+  cpu('MaxPool3DGrad', 'wrong', 'gradient to the wrong place, or none', cpuMaxPool3DGrad),
+  ...RESIZE_GRADS.flatMap(([kernel, run]) => [
+    wasm(kernel, 'wrong', 'wrong or failing where images are not square', cpuFallback(kernel)),
+    cpu(kernel, 'wrong', 'wrong or failing where images are not square', run),
+  ]),
+  wasm('Transform', 'wrong', 'other pixels than the coordinates say', cpuFallback('Transform')),
+  wasm('Prelu', 'wrong', 'slopes are broadcast along leading axes only', prelu),
+  ...['Max', 'Min', 'Mean', 'Prod'].map((kernel) =>
+    wasm(kernel, 'wrong', 'results are not set where nothing is reduced', reduction(kernel)),
   ),
   wasm('MaxPool3D', 'wrong', '1e-38 instead of a negative maximum', cpuFallback('MaxPool3D')),
   wasm(

@@ -4,6 +4,7 @@
  */
 import './backend.ts';
 import './chained.ts';
+import './gradients.ts';
 
 export * from '@tensorflow/tfjs-core';
 export {

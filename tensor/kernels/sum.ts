@@ -1,20 +1,25 @@
 /**
  * Kernel `Sum` for the wasm engine, for sums over all axes but the last, such as the gradient of every bias: the package
- * transposes the whole tensor for them. Other sums stay with the package.
+ * transposes the whole tensor for them. Other sums stay with the package, except
+ * of nothing.
  */
 import { type SumAttrs, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { reduction } from './edge-cases.ts';
 import { runPackageKernel, type WasmCall } from './package-kernels.ts';
 import { allocate, floats, sizeOf } from './wasm-heap.ts';
+
+const sumOfNothing = reduction('Sum');
 
 /** Kernel `Sum`. */
 export function sum(call: WasmCall<'x', SumAttrs>): TensorInfo {
   const { inputs, attrs, backend } = call;
   const { x } = inputs;
+  if (sizeOf(x.shape) === 0) return sumOfNothing({ ...call, attrs: { ...attrs } });
   const axes = util.parseAxisParam(attrs.axis, x.shape);
   const last = x.shape.length - 1;
   const columns = x.shape[last] ?? 0;
   const isLeading = axes.length === last && !axes.includes(last);
-  if (x.dtype !== 'float32' || last < 1 || !isLeading || sizeOf(x.shape) === 0) {
+  if (x.dtype !== 'float32' || last < 1 || !isLeading) {
     return runPackageKernel(backend, 'Sum', inputs, { ...attrs });
   }
   const kept = attrs.keepDims ? x.shape.map((dim, i) => (i === last ? dim : 1)) : [columns];

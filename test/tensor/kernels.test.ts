@@ -1,5 +1,6 @@
-/** The other repaired kernels against the cpu engine, and the table of repairs itself. */
+/** The other repaired kernels against the cpu engine, and the tables of repairs themselves. */
 import { expect, test } from '@jest/globals';
+import { GRADIENT_REPAIRS, installGradients } from '../../tensor/gradients.ts';
 import { REPAIRS, tf } from '../../tensor/index.ts';
 import { installKernels } from '../../tensor/kernels.ts';
 import { expectNoLeak, expectSameOnBoth, noise, numbersOn } from './support.ts';
@@ -13,6 +14,15 @@ test('every repair of the table is installed, once', () => {
   expect(new Set(REPAIRS.map(({ kernel, engine }) => `${engine}/${kernel}`)).size).toBe(
     REPAIRS.length,
   );
+});
+
+test('every gradient of the table is installed, once', () => {
+  installGradients();
+  for (const { kernel, run, reason } of GRADIENT_REPAIRS) {
+    expect(tf.getGradient(kernel).gradFunc).toBe(run);
+    expect(reason).toMatch(/^.{10,70}$/);
+  }
+  expect(new Set(GRADIENT_REPAIRS.map(({ kernel }) => kernel)).size).toBe(GRADIENT_REPAIRS.length);
 });
 
 test('MaxPoolGrad, also where nothing is positive', async () => {

@@ -1,0 +1,155 @@
+/**
+ * What is wrong with the gradients that tfjs-core registers for its kernels, whatever the engine, and what stands in their
+ * place: one table, installed when the package is loaded.
+ */
+import * as core from '@tensorflow/tfjs-core';
+
+type Made = Record<string, () => core.Tensor>;
+
+/** One gradient that is replaced or added. */
+export interface GradientRepair {
+  readonly kernel: string;
+  readonly state: 'missing' | 'wrong';
+  readonly reason: string;
+  readonly inputsToSave: readonly string[];
+  readonly run: core.GradFunc;
+}
+
+const BROADCAST = 'refused where one input is broadcast';
+
+/** Every gradient that is replaced, and why. */
+export const GRADIENT_REPAIRS: readonly GradientRepair[] = [
+  ...['Maximum', 'Minimum', 'SquaredDifference', 'BatchMatMul'].map(
+    (kernel): GradientRepair => ({
+      kernel,
+      state: 'wrong',
+      reason: BROADCAST,
+      inputsToSave: ['a', 'b'],
+      run: summedUp(core.getGradient(kernel)),
+    }),
+  ),
+  wrong('MirrorPad', 'what is mirrored gets no gradient', ([x], { attrs, dy }) =>
+    foldBack(dy, x.shape, attrs as unknown as core.MirrorPadAttrs),
+  ),
+  wrong('Cumsum', 'refused or transposed along any axis but the last', ([x], { attrs, dy }) => {
+    const { axis, exclusive, reverse } = attrs as unknown as core.CumsumAttrs;
+    return core.cumsum(dy, axisOf(axis, x), exclusive, !reverse);
+  }),
+  wrong('Prod', 'refused for negative axes', ([x], { attrs, dy }) => {
+    const { axis } = attrs as unknown as core.ProdAttrs;
+    return productGradient(x, dy, core.util.parseAxisParam(axis, x.shape));
+  }),
+  {
+    kernel: 'GatherNd',
+    state: 'missing',
+    reason: 'gatherND has no gradient',
+    inputsToSave: ['params', 'indices'],
+    run: (dy, saved) => {
+      const [params, indices] = saved as [core.Tensor, core.Tensor];
+      return { params: () => core.scatterND(indices, single(dy), params.shape) };
+    },
+  },
+];
+
+/** Puts every replacement in place; a second call changes nothing. */
+export function installGradients(): void {
+  for (const { kernel, inputsToSave, run } of GRADIENT_REPAIRS) {
+    const present = core.getGradient(kernel);
+    if (present?.gradFunc === run) continue;
+    if (present !== undefined) core.unregisterGradient(kernel);
+    core.registerGradient({
+      kernelName: kernel,
+      inputsToSave: [...inputsToSave],
+      gradFunc: run,
+    });
+  }
+}
+
+interface Upstream {
+  readonly dy: core.Tensor;
+  readonly attrs: core.NamedAttrMap;
+}
+
+/** The gradient of a kernel of one input `x`. */
+function wrong(
+  kernel: string,
+  reason: string,
+  gradient: (saved: [core.Tensor], upstream: Upstream) => core.Tensor,
+): GradientRepair {
+  const run: core.GradFunc = (dy, saved, attrs) => ({
+    x: () => gradient(saved as [core.Tensor], { dy: single(dy), attrs }),
+  });
+  return { kernel, state: 'wrong', reason, inputsToSave: ['x'], run };
+}
+
+function single(dy: core.Tensor | core.Tensor[]): core.Tensor {
+  return Array.isArray(dy) ? (dy[0] as core.Tensor) : dy;
+}
+
+/** The registered gradient, added up over the axes along which an input was repeated. */
+function summedUp(present: core.GradConfig | undefined): core.GradFunc {
+  return (dy, saved, attrs): Made => {
+    const [a, b] = saved as [core.Tensor, core.Tensor];
+    const made = present?.gradFunc(dy, saved, attrs) ?? {};
+    return {
+      a: () => sumTo((made['a'] as () => core.Tensor)(), a.shape),
+      b: () => sumTo((made['b'] as () => core.Tensor)(), b.shape),
+    };
+  };
+}
+
+function sumTo(x: core.Tensor, shape: number[]): core.Tensor {
+  const axes = core.broadcast_util.getReductionAxes(shape, x.shape);
+  return core.util.arraysEqual(x.shape, shape) ? x : core.reshape(core.sum(x, axes), shape);
+}
+
+/** Adds to each element the gradients of its mirror images, axis by axis. */
+function foldBack(
+  dy: core.Tensor,
+  shape: readonly number[],
+  { paddings, mode }: core.MirrorPadAttrs,
+): core.Tensor {
+  const edge = mode === 'reflect' ? 1 : 0;
+  return paddings.reduce((whole, [before, after], axis) => {
+    const size = shape[axis] as number;
+    const part = (start: number, length: number): core.Tensor => {
+      const begin = whole.shape.map((_, i) => (i === axis ? start : 0));
+      return core.slice(
+        whole,
+        begin,
+        whole.shape.map((dim, i) => (i === axis ? length : dim)),
+      );
+    };
+    const placed = (image: core.Tensor, left: number): core.Tensor => {
+      const right = size - left - (image.shape[axis] as number);
+      return core.pad(
+        core.reverse(image, axis),
+        whole.shape.map((_, i) => (i === axis ? [left, right] : [0, 0])),
+      );
+    };
+    const first = placed(part(0, before), edge);
+    const last = placed(part(before + size, after), size - edge - after);
+    return core.addN([part(before, size), first, last]);
+  }, dy);
+}
+
+/** For each element the product of all others, which is right where an element is 0 too. */
+function productGradient(x: core.Tensor, dy: core.Tensor, axes: readonly number[]): core.Tensor {
+  const rest = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
+  const order = [...rest, ...axes];
+  const columns = axes.reduce((size, axis) => size * (x.shape[axis] as number), 1);
+  const turned = core.transpose(x, order);
+  const matrix = core.reshape(turned, [-1, columns]);
+  const others = core.mul(core.cumprod(matrix, 1, true), core.cumprod(matrix, 1, true, true));
+  const product = core.reshape(core.mul(others, core.reshape(dy, [-1, 1])), turned.shape);
+  return core.transpose(
+    product,
+    order.map((_, i) => order.indexOf(i)),
+  );
+}
+
+function axisOf(axis: number, x: core.Tensor): number {
+  return core.util.parseAxisParam(axis, x.shape)[0] as number;
+}
+
+installGradients();

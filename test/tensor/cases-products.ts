@@ -1,0 +1,46 @@
+/** Products of matrices. */
+import { tf } from '../../tensor/index.ts';
+import { type Case, forward, smooth } from './conformance.ts';
+
+export const PRODUCT_CASES: readonly Case[] = [
+  ...(
+    [
+      [false, false],
+      [true, false],
+      [false, true],
+      [true, true],
+    ] as const
+  ).map(([ta, tb]) => {
+    const shape = (isTurned: boolean, ...[n, m]: [number, number]): number[] =>
+      isTurned ? [m, n] : [n, m];
+    const [a, b] = [shape(ta, 3, 5), shape(tb, 5, 4)];
+    return smooth(
+      `matMul ${ta} ${tb}`,
+      (x, y) => tf.matMul(x, y, ta, tb),
+      [a, b],
+      [
+        [2, ...a],
+        [2, ...b],
+      ],
+      [
+        [1, ...a],
+        [3, ...b],
+      ],
+    );
+  }),
+  smooth('matMul fused', (a, b, bias) => tf.fused.matMul({ a, b, bias, activation: 'elu' }), [
+    [3, 4],
+    [4, 5],
+    [5],
+  ]),
+  smooth('matMul of nothing', (a, b) => tf.matMul(a, b), [
+    [2, 0],
+    [0, 3],
+  ]),
+  smooth('dot and outerProduct', (a, b) => [tf.dot(a, b), tf.outerProduct(a, b)], [[4], [4]]),
+  forward('einsum', (a, b) => tf.einsum('bij,bjk->bik', a, b), [
+    [2, 3, 4],
+    [2, 4, 2],
+  ]),
+  smooth('gramSchmidt', (x) => tf.linalg.gramSchmidt(x) as tf.Tensor2D, [[2, 3]]),
+];
