@@ -7,6 +7,7 @@ import * as core from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import { asError, GradwireError } from '../errors.ts';
+import { installGradients } from './gradients.ts';
 import { makeComplexReadable } from './kernels/complex.ts';
 import type { BackendWasm } from './kernels/wasm-heap.ts';
 import { installKernels } from './kernels.ts';
@@ -48,6 +49,7 @@ export async function startEngine(name?: EngineName): Promise<string> {
 async function start(asked: EngineName | undefined): Promise<string> {
   // A copy of the engine packages that was loaded later has overwritten the repairs.
   installKernels();
+  installGradients();
   const current = core.getBackend();
   // An engine that the program brought itself.
   if (asked === undefined && current in core.engine().registry && !isEngineName(current)) {

@@ -1,6 +1,7 @@
 /**
  * Tensors that are needed beyond the scope or tidy that owns them, by gradient functions that use them later. Whoever
  * claims one does not own it: when the owner would free it, it lives on until the last claim is given up.
+ * Not covered: a tensor claimed in a tidy inside a tidy, returned by the inner one and freed by the outer one.
  */
 import { takeFromTidy } from './engine-state.ts';
 import type * as tf from './tf.ts';

@@ -3,6 +3,8 @@
  * place: one table, installed when the package is loaded.
  */
 import * as core from '@tensorflow/tfjs-core';
+// Its bundle holds a copy of all gradients and registers them when it is loaded: that must come before.
+import '@tensorflow/tfjs-layers';
 
 type Made = Record<string, () => core.Tensor>;
 

@@ -51,6 +51,20 @@ test('wasm is the default; it is quiet, adds no listeners and lets the process e
   });
 });
 
+test('gradients are repaired in a plain process too, whatever registers them later', async () => {
+  const source = `
+    await startEngine();
+    const b = tf.tensor1d([1, 2]);
+    const sums = () => tf.tidy(() => tf.grads((x, y) => tf.sum(tf.maximum(x, y)))([tf.zeros([3, 2]), b])[1].dataSync().join());
+    console.log(sums());
+    const maximum = tf.getGradient('Maximum');
+    tf.unregisterGradient('Maximum');
+    tf.registerGradient({ ...maximum, gradFunc: () => ({}) });
+    await startEngine();
+    console.log(sums());`;
+  expect(await run(source)).toMatchObject({ stdout: '3,3\n3,3\n', stderr: '' });
+});
+
 test("a user's own tf.ready, setBackend and removeBackend leave listeners as they were", async () => {
   const source = `
     process.on('unhandledRejection', function mine() {});
