@@ -123,12 +123,12 @@ async function make(head: Head, request: Incoming, references: References): Prom
   if (Class === undefined) return keep(await (callable as AnyFunction)(...args), scope);
   const { value, variables } = ownVariables(() => new Class(...args));
   const made = keep(value, scope);
-  const free = (): void => {
+  const free = (): unknown => {
     made.free();
     for (const variable of variables) variable.dispose();
-    if (typeof value === 'object' && value !== null && Symbol.dispose in value) {
-      (value as Disposable)[Symbol.dispose]();
-    }
+    // Last: it may throw.
+    if (typeof value !== 'object' || value === null || !(Symbol.dispose in value)) return;
+    return (value as Disposable)[Symbol.dispose]();
   };
   return { value, free };
 }

@@ -11,6 +11,7 @@ import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { BoundedSet } from './bounded-set.ts';
 import { Holds, type Made } from './holds.ts';
+import { quietly } from './quietly.ts';
 
 export type RRefId = string & { readonly __brand: 'RRefId' };
 export type ForkId = string & { readonly __brand: 'ForkId' };
@@ -173,7 +174,7 @@ export class References {
     let isSettled = false;
     const settle = (outcome: Outcome): void => {
       if (isSettled) {
-        if ('free' in outcome) outcome.free();
+        if ('free' in outcome) quietly('freeing', outcome.free);
         return;
       }
       isSettled = true;

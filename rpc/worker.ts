@@ -9,6 +9,7 @@ import { Members } from './members.ts';
 import type { MessageKind } from './message.ts';
 import { checkTimeout, type ResolvedOptions } from './options.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
+import { quietly } from './quietly.ts';
 import { peerExtensions } from './reference-extension.ts';
 import { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
@@ -279,16 +280,21 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
     if (rank === this.info.id || !this.members.markGone(rank, isFarewell)) return;
     this.references.dropHolder(rank);
     this.#barriers.checkAll();
-    for (const share of this.#shares) share.peerGone(rank, isFarewell);
+    for (const share of this.#shares) {
+      quietly('a share of a worker', () => share.peerGone(rank, isFarewell));
+    }
   }
 
   async #close(): Promise<void> {
     this.#isClosed = true;
     removeWorker(this);
-    for (const share of this.#shares) share.close();
-    this.#barriers.close();
-    await this.endpoint.close();
-    this.references.close();
-    await this.#closeNode();
+    for (const share of this.#shares) quietly('a share of a worker', () => share.close());
+    try {
+      this.#barriers.close();
+      await this.endpoint.close();
+      this.references.close();
+    } finally {
+      await this.#closeNode();
+    }
   }
 }
