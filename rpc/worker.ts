@@ -14,7 +14,7 @@ import { peerExtensions } from './reference-extension.ts';
 import { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
 import { Handle, type MethodCall, type ReferenceHost, RRef } from './rref.ts';
-import { leave, type Meeting, type ShutdownOptions, type ShutdownReport } from './shutdown.ts';
+import { Departure, type Meeting, type ShutdownOptions, type ShutdownReport } from './shutdown.ts';
 import type { Connection, Member } from './transport.ts';
 import { connectionPair } from './transport-memory.ts';
 import type { CallOptions, Here, Rest } from './types.ts';
@@ -48,7 +48,7 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
   readonly members: Members;
   readonly #closeNode: () => Promise<void>;
   readonly #barrierCounts = new Map<string, number>();
-  #shutdown: Promise<ShutdownReport> | undefined;
+  #departure: Departure | undefined;
   #isClosed = false;
 
   /** @param closeNode ends the carrier, when the worker has shut down */
@@ -207,11 +207,15 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
 
   /**
    * Leaves the group: waits until all members that live want to leave and this worker's calls are done, serving the others
-   * meanwhile, then ends connections and frees everything. Further calls return the same report.
+   * meanwhile, then ends connections and frees everything. Further calls give the same report; stricter limits of theirs
+   * take effect: `shutdown({ graceful: false })` cuts short one that waits.
    */
   shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
-    this.#shutdown ??= outside(() => leave(this, options, () => this.#close()));
-    return this.#shutdown;
+    return outside(() => {
+      if (this.#departure !== undefined) this.#departure.hurry(options);
+      else this.#departure = new Departure(this, options, () => this.#close());
+      return this.#departure.report;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -259,14 +263,8 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
 
   #send(to: WorkerInfo, { options, ...call }: Call): Promise<unknown> {
     if (this.#isClosed) {
-      const { name } = this.info;
-      throw new GradwireError(
-        'shut_down',
-        `${name} has been shut down: ${call.what} was not sent`,
-        {
-          maybeExecuted: false,
-        },
-      );
+      const message = `${this.info.name} has been shut down: ${call.what} was not sent`;
+      throw new GradwireError('shut_down', message, { maybeExecuted: false });
     }
     if (call.body !== null && !Array.isArray(call.body)) {
       const message = `the arguments of ${call.what} are not in an array`;
