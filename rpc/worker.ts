@@ -92,9 +92,10 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
     addWorker(this);
   }
 
-  /** Takes over a connection to another member. */
+  /** Takes over a connection to another member; ends it if this worker has shut down meanwhile. */
   attach(connection: Connection): void {
-    this.endpoint.attach(connection.peer.rank, connection);
+    if (this.#isClosed) connection.close();
+    else this.endpoint.attach(connection.peer.rank, connection);
   }
 
   nameOf(rank: number): string {

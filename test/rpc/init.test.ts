@@ -1,9 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
+import { GrpcTransport } from '../../rpc/grpc/transport.ts';
 import { init } from '../../rpc/init.ts';
 import type { InitOptions } from '../../rpc/options.ts';
+import type { Transport } from '../../rpc/transport.ts';
+import { connectionPair, MemoryTransport } from '../../rpc/transport-memory.ts';
 import type { Worker } from '../../rpc/worker.ts';
 import { freePort, startCluster, TRANSPORTS } from '../support/cluster.ts';
 import { add } from '../support/services.ts';
+import { until } from '../support/until.ts';
 
 describe.each(TRANSPORTS)('%s', (transport) => {
   /** Options of a group of `worldSize` on a free port. */
@@ -81,6 +85,63 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     await expect(master).rejects.toThrow(/rank 1, 2 of a group of 3; joined: 0 \(w0\)/);
     await expect(init({ ...options(1), ...impatient })).rejects.toThrow(/^init_timeout: .*rank 0/);
     await leave(...(await Promise.all([0, 1, 2].map((rank) => init(options(rank))))));
+  });
+
+  test('a worker that cannot reach one member is gone for all', async () => {
+    const options = await group(3);
+    const base = transport === 'grpc' ? new GrpcTransport() : new MemoryTransport();
+    let isDialled = false;
+    /** Reaches rank 1 only after it has failed to reach rank 0. */
+    const lame: Transport = {
+      name: 'lame',
+      start: async (nodeOptions) => {
+        const node = await base.start(nodeOptions);
+        return {
+          join: (timeoutMs) => node.join(timeoutMs),
+          close: () => node.close(),
+          dial: async (member, timeoutMs) => {
+            if (member.rank === 0) throw new Error('no way');
+            for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+            isDialled = true;
+            return node.dial(member, timeoutMs);
+          },
+        };
+      },
+    };
+    const impatient = { initTimeoutMs: 500 };
+    const [first, second, third] = [
+      init({ ...options(0), ...impatient, transport: base }),
+      init({ ...options(1), ...impatient, transport: base }),
+      init({ ...options(2), ...impatient, transport: lame }),
+    ];
+    first.catch(() => {});
+    await expect(third).rejects.toThrow('no way');
+    expect(isDialled).toBe(true);
+    await expect(first).rejects.toThrow(/^init_timeout: w2 joined but did not connect/);
+    const survivor = await second;
+    await until(() => !survivor.endpoint.isConnected(2));
+    expect(() => survivor.rpcAsync(2, add, [1, 2])).toThrow(/^unavailable/);
+    await leave(survivor);
+  });
+
+  test('a connection that comes after the end is closed', async () => {
+    const worker = await init((await group(1))(0));
+    await leave(worker);
+    const [mine, theirs] = connectionPair(
+      { rank: 0, incarnation: '' },
+      { rank: 7, incarnation: '' },
+    );
+    let isOver = false;
+    mine.start({
+      data: () => {},
+      drain: () => {},
+      close: () => {
+        isOver = true;
+      },
+    });
+    worker.attach(theirs);
+    await until(() => isOver);
+    expect(worker.endpoint.isConnected(7)).toBe(false);
   });
 
   test('options that make no sense are refused before anything starts', async () => {
