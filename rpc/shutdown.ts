@@ -1,6 +1,7 @@
 /** How a worker leaves its group: in agreement with the others, and within a bound whatever they do. */
 import type { Endpoint } from './endpoint.ts';
 import type { Members } from './members.ts';
+import { checkTimeout } from './options.ts';
 import type { CallOptions } from './types.ts';
 
 export interface ShutdownOptions {
@@ -41,6 +42,13 @@ export interface Leaver {
   readonly members: Members;
   /** Resolves when all have come, with whether all votes were true. */
   meet(meeting: Meeting): Promise<boolean>;
+}
+
+/** @throws GradwireError `invalid_argument` */
+export function checkShutdown(options: ShutdownOptions): void {
+  const { timeoutMs, quietMs } = options;
+  if (timeoutMs !== undefined) checkTimeout('timeoutMs', timeoutMs);
+  if (quietMs !== undefined) checkTimeout('quietMs', quietMs);
 }
 
 /** One worker's way out, begun by the first `shutdown`; later ones may shorten it. */

@@ -2,6 +2,7 @@
 import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { Barriers } from './barrier.ts';
+import { BarrierCalls } from './barrier-calls.ts';
 import { addWorker, callSlot, removeWorker } from './current.ts';
 import { Endpoint } from './endpoint.ts';
 import { serve } from './handlers.ts';
@@ -14,7 +15,13 @@ import { peerExtensions } from './reference-extension.ts';
 import { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
 import { Handle, type MethodCall, type ReferenceHost, RRef } from './rref.ts';
-import { Departure, type Meeting, type ShutdownOptions, type ShutdownReport } from './shutdown.ts';
+import {
+  checkShutdown,
+  Departure,
+  type Meeting,
+  type ShutdownOptions,
+  type ShutdownReport,
+} from './shutdown.ts';
 import type { Connection, Member } from './transport.ts';
 import { connectionPair } from './transport-memory.ts';
 import type { CallOptions, Here, Rest } from './types.ts';
@@ -47,7 +54,7 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
   /** Who belongs to the group. */
   readonly members: Members;
   readonly #closeNode: () => Promise<void>;
-  readonly #barrierCounts = new Map<string, number>();
+  readonly #barrierCalls: BarrierCalls = new BarrierCalls(this);
   #departure: Departure | undefined;
   #isClosed = false;
 
@@ -173,22 +180,7 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
    * `invalid_argument` if this worker is not among them
    */
   async barrier(names?: readonly string[], options?: CallOptions): Promise<void> {
-    const infos = names?.map((name) => this.getWorkerInfo(name)) ?? this.getWorkerInfos();
-    const ranks = [...new Set(infos.map(({ id }) => id))].sort((a, b) => a - b);
-    if (!ranks.includes(this.info.id)) {
-      const message = `${this.info.name} is not among those that meet: ${names?.join(', ')}`;
-      throw new GradwireError('invalid_argument', message);
-    }
-    const group = ranks.join(',');
-    const count = (this.#barrierCounts.get(group) ?? 0) + 1;
-    this.#barrierCounts.set(group, count);
-    try {
-      await this.meet({ key: `${group}#${count}`, ranks, isTolerant: false, vote: true, options });
-    } catch (error) {
-      // They have not met: the next attempt is for the same meeting.
-      if (this.#barrierCounts.get(group) === count) this.#barrierCounts.set(group, count - 1);
-      throw error;
-    }
+    await this.#barrierCalls.pass(names, options);
   }
 
   /** Waits at a meeting point, kept by the lowest of its ranks, and tells whether all votes were true. */
@@ -209,9 +201,10 @@ export class Worker implements WorkerCore, ReferenceHost, AsyncDisposable {
   /**
    * Leaves the group: waits until all members that live want to leave and this worker's calls are done, serving the others
    * meanwhile, then ends connections and frees everything. Further calls give the same report; stricter limits of theirs
-   * take effect: `shutdown({ graceful: false })` cuts short one that waits.
+   * take effect: `shutdown({ graceful: false })` cuts short one that waits. Rejects with `invalid_argument`.
    */
-  shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
+  async shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
+    checkShutdown(options);
     return outside(() => {
       if (this.#departure !== undefined) this.#departure.hurry(options);
       else this.#departure = new Departure(this, options, () => this.#close());

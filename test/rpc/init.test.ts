@@ -41,11 +41,15 @@ describe.each(TRANSPORTS)('%s', (transport) => {
   });
 
   test('a name or rank that is taken is refused, and the group forms without it', async () => {
-    const options = await group(3);
+    const options = await group(4);
     const first = init(options(0));
     const second = init(options(1));
-    for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
-    await new Promise((resolve) => setTimeout(resolve, transport === 'grpc' ? 200 : 10));
+    // Who gives up hears who has joined.
+    await until(async () => {
+      const scout = init({ ...options(3), initTimeoutMs: 50 });
+      const { message } = (await scout.catch((error) => error)) as Error;
+      return message.includes('joined: 0 (w0), 1 (w1)');
+    });
     await expect(init(options(1, 'other'))).rejects.toMatchObject({
       code: 'duplicate_rank',
       message: 'duplicate_rank: rank 1 is taken by w1',
@@ -55,11 +59,11 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       code: 'duplicate_name',
       message: 'duplicate_name: the name w1 is taken by rank 1',
     });
-    await expect(init({ ...options(2), worldSize: 4 })).rejects.toMatchObject({
+    await expect(init({ ...options(2), worldSize: 5 })).rejects.toMatchObject({
       code: 'group_mismatch',
-      message: 'group_mismatch: w2 was started with world size 4, the master with 3',
+      message: 'group_mismatch: w2 was started with world size 5, the master with 4',
     });
-    await leave(...(await Promise.all([first, second, init(options(2))])));
+    await leave(...(await Promise.all([first, second, init(options(2)), init(options(3))])));
   });
 
   test('a second master finds the port taken', async () => {
@@ -146,6 +150,8 @@ describe.each(TRANSPORTS)('%s', (transport) => {
 
   test('options that make no sense are refused before anything starts', async () => {
     const options = await group(2);
+    await expect(init(undefined as never)).rejects.toThrow(/^invalid_argument/);
+    await expect(init({ ...options(0), transport: {} as never })).rejects.toThrow(/transport/);
     await expect(init(options(2))).rejects.toThrow(/^invalid_argument: rank 2 is not between/);
     await expect(init(options(0, 'a b'))).rejects.toThrow(/^invalid_argument: the worker name/);
     await expect(init({ ...options(0), masterAddr: '10.0.0.1' })).rejects.toThrow(

@@ -105,6 +105,18 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     await until(() => b.endpoint.runningCount === 0);
   });
 
+  test('limits that are none are refused, and nothing happens', async () => {
+    await using cluster = await startCluster({ transport });
+    for (const bad of [Number.NaN, 0, -1, '5', null]) {
+      for (const name of ['timeoutMs', 'quietMs']) {
+        const refused = cluster.at(0).shutdown({ [name]: bad } as never);
+        await expect(refused).rejects.toThrow(/^invalid_argument: .*not a positive number/);
+      }
+    }
+    expect(await cluster.at(0).rpcSync(1, add, [1, 2])).toBe(3);
+    await expect(cluster.at(0).barrier('worker0' as never)).rejects.toThrow(/^invalid_argument/);
+  });
+
   test('a stricter shutdown takes effect on one that waits, a milder one does not', async () => {
     for (const hurry of [{ graceful: false }, { timeoutMs: 20 }, { quietMs: 20 }]) {
       await using cluster = await startCluster({ transport, leave: { graceful: false } });
