@@ -89,7 +89,7 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
 /** An object that stays until the request is answered. */
 function borrowed(references: References, id: RRefId, request: Incoming): Promise<unknown> {
   request.after(references.borrow(id));
-  return references.value(id);
+  return references.value(id, request.timeoutMs);
 }
 
 function argumentsOf({ body }: Incoming): unknown[] {

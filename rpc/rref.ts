@@ -17,6 +17,8 @@ export type RemoteReferences<T> = {
 export interface ReferenceHost {
   readonly info: WorkerInfo;
   readonly references: References;
+  /** Time limit of what sets none, in ms. */
+  readonly timeoutMs: number;
   fetch(handle: Handle, options: CallOptions | undefined): Promise<unknown>;
   callMethod(handle: Handle, method: string, call: MethodCall): Promise<unknown>;
   remoteMethod(handle: Handle, method: string, call: MethodCall): RRef<unknown>;
@@ -107,7 +109,7 @@ export class RRef<T> implements Disposable {
         { peer: owner.name },
       );
     }
-    return (await host.references.value(id)) as T;
+    return (await host.references.value(id, host.timeoutMs)) as T;
   }
 
   /** The same as `rpcAsync`, with failures of the arguments as rejections too: blocking is `await`. */
