@@ -26,7 +26,6 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
       throw new GradwireError(
         'unsupported_value',
         `${name} is a class: make its objects by remote()`,
-        { maybeExecuted: false },
       );
     }
     const args = argumentsOf(request);
@@ -138,6 +137,7 @@ function creationFailure(what: string, thrown: unknown): GradwireError {
   if (isGradwireError(thrown)) return thrown;
   const { name, message, stack } = asError(thrown);
   return new GradwireError('remote_error', `${name}: ${message} (thrown in making ${what})`, {
+    maybeExecuted: true,
     remoteName: name,
     remoteStack: stack ?? message,
     cause: thrown,

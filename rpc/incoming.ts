@@ -26,7 +26,7 @@ export interface Incoming {
   readonly scope: TensorScope;
   /** The handler keeps the scope: it will not be freed after the answer. */
   takeScope(): void;
-  /** To be called before code of the user runs: an error from now on says that it may have been executed. */
+  /** To be called before code of the user runs: errors say that it may have been executed from now on, and not before. */
   begin(): void;
   /** Calls `work` once the answer has been made. */
   after(work: () => void): void;
@@ -198,7 +198,7 @@ export class IncomingRequests {
       const interceptor = this.#options.interceptors.find((candidate) => candidate.key === key);
       if (interceptor === undefined) {
         const message = `the caller uses ${key}, which this worker has not loaded: import 'gradwire'`;
-        throw new GradwireError('protocol_error', message, { maybeExecuted: false });
+        throw new GradwireError('protocol_error', message);
       }
       traces.set(key, interceptor.incoming(call, value));
     }
