@@ -1,5 +1,6 @@
 /** Meeting points, kept by the worker of the lowest rank that takes part. */
 import { type ErrorCode, GradwireError } from '../errors.ts';
+import { type Deadline, Deadlines } from './deadlines.ts';
 import type { Members } from './members.ts';
 
 export interface Arrival {
@@ -13,13 +14,13 @@ export interface Arrival {
   readonly isTolerant: boolean;
   /** Joined to those of the others. */
   readonly vote: boolean;
-  /** How long it waits, in ms. */
+  /** How long it waits, in ms: who has given up is not there when the others come. */
   readonly timeoutMs: number;
 }
 
 interface Waiting {
   readonly vote: boolean;
-  readonly timer: NodeJS.Timeout | undefined;
+  readonly deadline: Deadline;
   resolve(isUnanimous: boolean): void;
   reject(error: Error): void;
 }
@@ -30,11 +31,11 @@ interface Meeting {
   readonly arrived: Map<number, Waiting>;
 }
 
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 export class Barriers {
   readonly #meetings = new Map<string, Meeting>();
   readonly #members: Members;
+  readonly #deadlines = new Deadlines();
+  #isClosed = false;
 
   constructor(members: Members) {
     this.#members = members;
@@ -42,14 +43,17 @@ export class Barriers {
 
   /** A worker has reached a meeting point; resolves when all have with whether all votes were true. */
   arrive({ key, ranks, rank, isTolerant, vote, timeoutMs }: Arrival): Promise<boolean> {
+    if (this.#isClosed) {
+      const message = 'the worker that keeps the barrier shut down';
+      return Promise.reject(new GradwireError('shut_down', message));
+    }
     this.#withdraw(key, rank, 'cancelled');
     const meeting = this.#meetings.get(key) ?? { ranks, isTolerant, arrived: new Map() };
     this.#meetings.set(key, meeting);
     return new Promise((resolve, reject) => {
       const give = (): void => this.#withdraw(key, rank, 'deadline_exceeded');
-      const timer = timeoutMs > MAX_TIMER_MS ? undefined : setTimeout(give, timeoutMs);
-      timer?.unref();
-      meeting.arrived.set(rank, { vote, timer, resolve, reject });
+      const deadline = this.#deadlines.add(timeoutMs, give);
+      meeting.arrived.set(rank, { vote, deadline, resolve, reject });
       this.#check(key, meeting);
     });
   }
@@ -59,11 +63,13 @@ export class Barriers {
     for (const [key, meeting] of this.#meetings) this.#check(key, meeting);
   }
 
-  /** Sends everybody home. */
+  /** Sends everybody home, and whoever comes later. */
   close(): void {
+    this.#isClosed = true;
     for (const [key, { arrived }] of this.#meetings) {
       for (const rank of arrived.keys()) this.#withdraw(key, rank, 'shut_down');
     }
+    this.#deadlines.close();
   }
 
   /** A worker waits no longer. */
@@ -73,7 +79,7 @@ export class Barriers {
     if (meeting === undefined || waiting === undefined) return;
     meeting.arrived.delete(rank);
     if (meeting.arrived.size === 0) this.#meetings.delete(key);
-    clearTimeout(waiting.timer);
+    waiting.deadline.cancel();
     const missing = meeting.ranks.filter((other) => other !== rank && !meeting.arrived.has(other));
     const names = missing.map((other) => this.#members.nameOf(other)).join(', ');
     waiting.reject(new GradwireError(code, `waited at the barrier for ${names}`));
@@ -87,8 +93,8 @@ export class Barriers {
     this.#meetings.delete(key);
     const names = gone.map((rank) => this.#members.nameOf(rank)).join(', ');
     const isUnanimous = [...arrived.values()].every(({ vote }) => vote);
-    for (const { timer, resolve, reject } of arrived.values()) {
-      clearTimeout(timer);
+    for (const { deadline, resolve, reject } of arrived.values()) {
+      deadline.cancel();
       if (!isBroken) resolve(isUnanimous);
       else {
         const message = `${names} is gone and cannot reach the barrier`;

@@ -50,17 +50,22 @@ export class Endpoint {
   readonly #posting = new Map<number, Promise<void>>();
   readonly #onIdle: (() => void)[] = [];
   #activity = 0;
+  /** When a request last began or ended, meetings excepted, by `performance.now()`. */
+  #movedAt = performance.now();
 
   constructor(options: EndpointOptions) {
     this.#options = options;
-    const checkIdle = (): void => this.#checkIdle();
-    this.#pending = new PendingRequests(this.#deadlines, options.nameOf, checkIdle);
+    const ended = (kind: MessageKind): void => {
+      if (kind !== 'barrier') this.#movedAt = performance.now();
+      if (this.#isIdle) for (const tell of this.#onIdle.splice(0)) tell();
+    };
+    this.#pending = new PendingRequests(this.#deadlines, options.nameOf, ended);
     this.#incoming = new IncomingRequests({
       interceptors: options.interceptors,
       extensions: options.extensions.incoming,
       enter: options.enter,
       answer: (answer) => this.#reply(answer),
-      done: checkIdle,
+      done: ended,
     });
   }
 
@@ -77,6 +82,17 @@ export class Endpoint {
   /** Requests sent and received so far, meetings excepted. */
   get activity(): number {
     return this.#activity;
+  }
+
+  /**
+   * For how long, in ms, nothing has been under way, meetings excepted. A request is until it is answered, but no longer
+   * than its caller waits for the answer.
+   */
+  get quietForMs(): number {
+    if (this.waitingCount > 0) return 0;
+    const now = performance.now();
+    const awaited = this.#incoming.awaitedUntil((peer) => this.isConnected(peer));
+    return now - Math.max(this.#movedAt, Math.min(now, awaited));
   }
 
   handle(kind: MessageKind, handler: Handler): void {
@@ -118,7 +134,7 @@ export class Endpoint {
       }
       return meta;
     });
-    if (kind !== 'barrier') this.#activity++;
+    this.#began(kind);
     const { id, answer } = this.#pending.add({ request, traces, frame: frameSlot.get() });
     const failed = (error: Error): void => this.#pending.fail(id, error);
     this.#post({ peer, kind, id, undo, failed, ...(order && { order }) }, packet);
@@ -132,16 +148,10 @@ export class Endpoint {
     this.#post({ peer, kind, id: 0, order, undo: [], failed: () => {} }, packet);
   }
 
-  /** Resolves when no request is under way in either direction; false if `timeoutMs` is over before. */
-  idle(timeoutMs: number): Promise<boolean> {
-    if (this.#isIdle) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      const deadline = this.#deadlines.add(timeoutMs, () => resolve(false));
-      this.#onIdle.push(() => {
-        deadline.cancel();
-        resolve(true);
-      });
-    });
+  /** Resolves when no request is under way in either direction. */
+  idle(): Promise<void> {
+    if (this.#isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
   /** Ends every connection in good order; what still waits is cancelled. Resolves when all are over; bounded. */
@@ -156,8 +166,10 @@ export class Endpoint {
     return this.waitingCount === 0 && this.runningCount === 0;
   }
 
-  #checkIdle(): void {
-    if (this.#isIdle) for (const tell of this.#onIdle.splice(0)) tell();
+  #began(kind: MessageKind): void {
+    if (kind === 'barrier') return;
+    this.#activity++;
+    this.#movedAt = performance.now();
   }
 
   #channel(peer: number, what: string): Channel {
@@ -212,7 +224,7 @@ export class Endpoint {
     if (message.kind === 'reply' || message.kind === 'failure') this.#answer(peer, message);
     else if (message.id === 0) this.#incoming.notice(peer, message);
     else {
-      if (message.kind !== 'barrier') this.#activity++;
+      this.#began(message.kind);
       this.#incoming.request(peer, message);
     }
   }

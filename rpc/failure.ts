@@ -27,14 +27,15 @@ const MAX_TEXT_LENGTH = 16_384;
 /**
  * The plain value that stands for what a handler threw, whatever that is. Never throws.
  *
- * @param hasBegun whether code of the user ran before: then the error says so, whatever `thrown` says
+ * @param hasBegun whether code of the user ran for this request: then the error says so, whatever `thrown` says; if not,
+ * only an error of what ran before, such as a creation, says that something did
  */
-export function toWire(thrown: unknown, hasBegun = false): object {
+export function toWire(thrown: unknown, hasBegun = true): object {
   try {
     return describe(thrown, hasBegun);
   } catch {
     const message = 'something was thrown that cannot be read';
-    return { code: 'remote_error', message, name: 'Error', stack: '', maybeExecuted: true };
+    return { code: 'remote_error', message, name: 'Error', stack: '', maybeExecuted: hasBegun };
   }
 }
 
@@ -42,7 +43,8 @@ function describe(thrown: unknown, hasBegun: boolean): object {
   const error = asError(thrown);
   const stack = text(error.stack ?? error.message);
   if (!isGradwireError(error)) {
-    return { code: 'remote_error', message: text(error.message), name: text(error.name), stack };
+    const [said, called] = [text(error.message), text(error.name)];
+    return { code: 'remote_error', message: said, name: called, stack, maybeExecuted: hasBegun };
   }
   const { code, message, name, peer, remoteName, remoteStack, maybeExecuted } = error;
   return {
@@ -51,7 +53,7 @@ function describe(thrown: unknown, hasBegun: boolean): object {
     name: text(remoteName ?? name),
     stack: text(remoteStack ?? stack),
     peer: peer === undefined ? undefined : text(peer),
-    maybeExecuted: hasBegun || maybeExecuted !== false,
+    maybeExecuted: hasBegun || maybeExecuted === true,
   };
 }
 

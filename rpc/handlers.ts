@@ -26,7 +26,6 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
       throw new GradwireError(
         'unsupported_value',
         `${name} is a class: make its objects by remote()`,
-        { maybeExecuted: false },
       );
     }
     const args = argumentsOf(request);
@@ -89,7 +88,7 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
 /** An object that stays until the request is answered. */
 function borrowed(references: References, id: RRefId, request: Incoming): Promise<unknown> {
   request.after(references.borrow(id));
-  return references.value(id);
+  return references.value(id, request.timeoutMs);
 }
 
 function argumentsOf({ body }: Incoming): unknown[] {
@@ -123,12 +122,12 @@ async function make(head: Head, request: Incoming, references: References): Prom
   if (Class === undefined) return keep(await (callable as AnyFunction)(...args), scope);
   const { value, variables } = ownVariables(() => new Class(...args));
   const made = keep(value, scope);
-  const free = (): void => {
+  const free = (): unknown => {
     made.free();
     for (const variable of variables) variable.dispose();
-    if (typeof value === 'object' && value !== null && Symbol.dispose in value) {
-      (value as Disposable)[Symbol.dispose]();
-    }
+    // Last: it may throw.
+    if (typeof value !== 'object' || value === null || !(Symbol.dispose in value)) return;
+    return (value as Disposable)[Symbol.dispose]();
   };
   return { value, free };
 }
@@ -138,6 +137,7 @@ function creationFailure(what: string, thrown: unknown): GradwireError {
   if (isGradwireError(thrown)) return thrown;
   const { name, message, stack } = asError(thrown);
   return new GradwireError('remote_error', `${name}: ${message} (thrown in making ${what})`, {
+    maybeExecuted: true,
     remoteName: name,
     remoteStack: stack ?? message,
     cause: thrown,

@@ -1,12 +1,12 @@
 /**
  * Puts segments together to messages, and bounds what a peer can make this side hold: more bytes than the credit, a
- * large message that was not let in, or more messages begun at once than the sender may interleave are a
+ * large message that was not let in, more offers than may wait, or more messages begun at once than the sender may interleave are a
  * `protocol_error`, noticed before anything is allocated (guarantee G7). Pure.
  */
 import { GradwireError } from '../errors.ts';
 import type { Frame } from './frame.ts';
 import type { MessageKind } from './message.ts';
-import { EAGER_BYTES, INITIAL_CREDIT_BYTES } from './outbox.ts';
+import { EAGER_BYTES, INITIAL_CREDIT_BYTES, MAX_OFFERS } from './outbox.ts';
 
 /** Credit is handed back in steps of this many bytes, to save messages. */
 const CREDIT_STEP_BYTES = 1024 * 1024;
@@ -47,6 +47,7 @@ export class Inbox {
     if (bytes > this.#maxMessageBytes) {
       throw new GradwireError('message_too_large', `a peer offers a message of ${bytes} bytes`);
     }
+    if (this.#offers.length >= MAX_OFFERS) throw malformed('more offers than may wait');
     this.#offers.push(bytes);
     this.#letIn();
   }

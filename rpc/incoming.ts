@@ -26,7 +26,7 @@ export interface Incoming {
   readonly scope: TensorScope;
   /** The handler keeps the scope: it will not be freed after the answer. */
   takeScope(): void;
-  /** To be called before code of the user runs: an error from now on says that it may have been executed. */
+  /** To be called before code of the user runs: errors say that it may have been executed from now on, and not before. */
   begin(): void;
   /** Calls `work` once the answer has been made. */
   after(work: () => void): void;
@@ -57,7 +57,7 @@ export interface IncomingOptions {
   /** Sends an answer, or a failure that says why it cannot be sent. Must not throw. */
   answer(answer: Answer): void;
   /** A request is done. */
-  done(): void;
+  done(kind: MessageKind): void;
 }
 
 interface Meta extends Readonly<Record<string, unknown>> {
@@ -70,6 +70,8 @@ export class IncomingRequests {
   readonly #options: IncomingOptions;
   readonly #handlers = new Map<MessageKind, Handler>();
   #running = 0;
+  /** The callers of what runs, meetings excepted, and until when they wait, by `performance.now()`. */
+  readonly #awaited = new Set<{ readonly peer: number; readonly until: number }>();
 
   constructor(options: IncomingOptions) {
     this.#options = options;
@@ -78,6 +80,13 @@ export class IncomingRequests {
   /** Requests that are being worked on; those who only wait for others at a meeting are not. */
   get running(): number {
     return this.#running;
+  }
+
+  /** When the last caller of what runs now stops waiting for it; of those callers alone that are still there. */
+  awaitedUntil(isThere: (peer: number) => boolean): number {
+    let last = Number.NEGATIVE_INFINITY;
+    for (const { peer, until } of this.#awaited) if (isThere(peer)) last = Math.max(last, until);
+    return last;
   }
 
   handle(kind: MessageKind, handler: Handler): void {
@@ -128,17 +137,21 @@ export class IncomingRequests {
     let hasBegun = false;
     let traces: ReadonlyMap<string, IncomingTrace> = new Map();
     this.#running += weight;
+    let awaited = { peer, until: performance.now() };
     const finish = (outcome: Answer['kind'], body: unknown): void => {
       this.#running -= weight;
+      this.#awaited.delete(awaited);
       this.#options.answer({ peer, id, kind: outcome, body, traces });
       if (!isTaken) scope.dispose();
       for (const work of over) work();
-      this.#options.done();
+      this.#options.done(kind);
     };
     try {
       const unpacked = scope.run(() => unpack(bytes, this.#options.extensions));
       const { head, body, tensors } = unpacked;
       const meta = readMeta(unpacked.meta);
+      awaited = { peer, until: awaited.until + meta.timeoutMs };
+      if (weight > 0) this.#awaited.add(awaited);
       traces = this.#traces({ peer, kind, tensors }, meta);
       const incoming: Incoming = {
         peer,
@@ -185,7 +198,7 @@ export class IncomingRequests {
       const interceptor = this.#options.interceptors.find((candidate) => candidate.key === key);
       if (interceptor === undefined) {
         const message = `the caller uses ${key}, which this worker has not loaded: import 'gradwire'`;
-        throw new GradwireError('protocol_error', message, { maybeExecuted: false });
+        throw new GradwireError('protocol_error', message);
       }
       traces.set(key, interceptor.incoming(call, value));
     }

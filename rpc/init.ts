@@ -42,7 +42,7 @@ export async function init(options: InitOptions): Promise<Worker> {
     try {
       const members = await node.join(initTimeoutMs);
       const worker = new WorkerNode(resolved, members, () => node.close());
-      await early.attachAll(worker, members);
+      early.attachAll(worker, members);
       try {
         await connect(worker, { node, members, early, deadline });
       } catch (error) {
@@ -51,6 +51,7 @@ export async function init(options: InitOptions): Promise<Worker> {
       }
       return worker;
     } catch (error) {
+      early.close();
       await node.close();
       throw error;
     }
@@ -73,7 +74,11 @@ async function connect(
   const self = worker.info.id;
   const left = (): number => Math.max(1, deadline - performance.now());
   const lower = members.filter(({ rank }) => rank < self);
-  await Promise.all(lower.map(async (member) => worker.attach(await node.dial(member, left()))));
+  const dials = lower.map(async (member) => worker.attach(await node.dial(member, left())));
+  // None may succeed after this has failed.
+  const outcomes = await Promise.allSettled(dials);
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
   const higher = members.filter(({ rank }) => rank > self).map(({ rank }) => rank);
   const missing = await early.all(higher, left());
   if (missing.length === 0) return;
@@ -107,6 +112,12 @@ class EarlyConnections {
       this.#changed();
     };
     for (const connection of this.#waiting.splice(0)) this.#take(connection);
+  }
+
+  /** Nobody takes connections any more. */
+  close(): void {
+    this.#take = (connection) => connection.close();
+    for (const connection of this.#waiting.splice(0)) connection.close();
   }
 
   /** Resolves when all `ranks` are connected, or with those that are not after `timeoutMs`. */

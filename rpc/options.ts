@@ -49,6 +49,9 @@ const NAME = /^[A-Za-z0-9_:-]{1,127}$/;
 
 /** Fills what is not given from `env`. @throws GradwireError `invalid_argument`, `insecure_address` */
 export function resolveOptions(options: InitOptions, env: Environment): ResolvedOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw invalid('init takes an object of options, with at least a name');
+  }
   const url = readInitMethod(options.initMethod ?? 'env://');
   const rank = options.rank ?? url.rank ?? integer('RANK', env);
   const worldSize = options.worldSize ?? url.worldSize ?? integer('WORLD_SIZE', env);
@@ -93,6 +96,11 @@ function check(options: ResolvedOptions): void {
   }
   checkTimeout('initTimeoutMs', options.initTimeoutMs);
   checkTimeout('timeoutMs', options.timeoutMs);
+  const { transport } = options;
+  if (!isTransport(transport)) {
+    const given = typeof transport === 'string' ? transport : `(${typeof transport})`;
+    throw invalid(`transport ${given} is neither 'grpc' nor 'memory', nor an object with start()`);
+  }
   const { maxMessageBytes } = options;
   if (!Number.isSafeInteger(maxMessageBytes) || maxMessageBytes < LEAST_MESSAGE_LIMIT_BYTES) {
     throw invalid(`maxMessageBytes ${maxMessageBytes} is not a whole number of at least 64 KiB`);
@@ -116,6 +124,12 @@ function check(options: ResolvedOptions): void {
   if (!isLoopback(masterAddr) && rank > 0 && host === undefined) {
     throw invalid('host is needed: the address under which the others reach this worker');
   }
+}
+
+function isTransport(transport: unknown): boolean {
+  if (typeof transport === 'string') return transport === 'grpc' || transport === 'memory';
+  if (typeof transport !== 'object' || transport === null) return false;
+  return 'start' in transport && typeof transport.start === 'function';
 }
 
 /** @throws GradwireError `invalid_argument` unless positive; Infinity is allowed */

@@ -15,6 +15,8 @@ export const SMALL_BYTES: number = 64 * 1024;
 export const EAGER_BYTES: number = 4 * 1024 * 1024;
 /** What a receiver lets come unasked before it must hand out more, in bytes. */
 export const INITIAL_CREDIT_BYTES: number = 64 * 1024 * 1024;
+/** Offers that may wait for room at once. */
+export const MAX_OFFERS: number = 10_000;
 const CHUNK_BYTES = 256 * 1024;
 const INTERLEAVED = 2;
 
@@ -44,6 +46,10 @@ export class Outbox {
   #small: Outgoing[] = [];
   #bulk: Bulk[] = [];
   #turn = 0;
+  /** Offers that wait for room. */
+  #offers = 0;
+  /** Lengths of large messages that cannot be offered yet. */
+  readonly #unoffered: number[] = [];
 
   /** @param write sends a chunk; false: nothing more until `pump` is called again */
   constructor(segmentBytes: number, write: (chunk: Uint8Array) => boolean) {
@@ -69,7 +75,9 @@ export class Outbox {
     const asks = total > EAGER_BYTES;
     const source = new PartReader(parts);
     this.#bulk.push({ ...message, source, offset: 0, isWaiting: asks, isGranted: false });
-    if (asks) this.pushUrgent('offer', numberPacket(total));
+    if (!asks) return;
+    this.#unoffered.push(total);
+    this.#offer();
   }
 
   addCredit(bytes: number): void {
@@ -80,6 +88,8 @@ export class Outbox {
   grant(): boolean {
     const bulk = this.#bulk.find((entry) => entry.isWaiting);
     if (bulk === undefined) return false;
+    this.#offers--;
+    this.#offer();
     bulk.isWaiting = false;
     bulk.isGranted = true;
     return true;
@@ -98,6 +108,14 @@ export class Outbox {
       left -= chunk.length;
       if (!this.#write(chunk)) return false;
     }
+  }
+
+  #offer(): void {
+    if (this.#offers >= MAX_OFFERS) return;
+    const total = this.#unoffered.shift();
+    if (total === undefined) return;
+    this.#offers++;
+    this.pushUrgent('offer', numberPacket(total));
   }
 
   #nextSmall(): Buffer | undefined {

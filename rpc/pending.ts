@@ -39,13 +39,17 @@ export class PendingRequests {
   readonly #entries = new Map<number, Entry>();
   readonly #deadlines: Deadlines;
   readonly #nameOf: (peer: number) => string;
-  readonly #onFewer: () => void;
+  readonly #onFewer: (kind: MessageKind) => void;
   #nextId = 1;
   /** How many of the entries only wait for others at a meeting. */
   #meetings = 0;
 
   /** @param onFewer is called whenever a request stops waiting */
-  constructor(deadlines: Deadlines, nameOf: (peer: number) => string, onFewer: () => void) {
+  constructor(
+    deadlines: Deadlines,
+    nameOf: (peer: number) => string,
+    onFewer: (kind: MessageKind) => void,
+  ) {
     this.#deadlines = deadlines;
     this.#nameOf = nameOf;
     this.#onFewer = onFewer;
@@ -109,7 +113,7 @@ export class PendingRequests {
     this.#entries.delete(id);
     if (entry.request.kind === 'barrier') this.#meetings--;
     entry.deadline.cancel();
-    this.#onFewer();
+    this.#onFewer(entry.request.kind);
     return entry;
   }
 

@@ -8,15 +8,14 @@
  * between; should the new holder's `drop` be faster than that `fork`, the owner remembers it. Carries guarantee G6.
  */
 import { GradwireError } from '../errors.ts';
-import { outside } from '../tensor/index.ts';
 import { BoundedSet } from './bounded-set.ts';
+import { Deadlines } from './deadlines.ts';
 import { Holds, type Made } from './holds.ts';
+import { quietly } from './quietly.ts';
 
 export type RRefId = string & { readonly __brand: 'RRefId' };
 export type ForkId = string & { readonly __brand: 'ForkId' };
 
-/** How long a request for an object waits for its creation, which another worker has asked for, to arrive. */
-const CREATION_GRACE_MS = 5_000;
 const REMEMBERED = 10_000;
 
 /** What a finished creation leaves behind. */
@@ -31,7 +30,7 @@ interface Owned {
   readonly dropped: Set<ForkId>;
   readonly settle: (outcome: Outcome) => void;
   /** Requests that wait for the creation to arrive. */
-  readonly onCreated: (() => void)[];
+  readonly onCreated: Set<() => void>;
   /** Whether the creation has arrived; it may still be running. */
   isCreated: boolean;
   /** Requests that work with the object. */
@@ -47,6 +46,7 @@ export class References {
   readonly #holds = new Holds();
   readonly #copies = new Map<ForkId, { id: RRefId; owner: number }>();
   readonly #departed = new Set<number>();
+  readonly #deadlines = new Deadlines();
   #next = 1;
   #isClosed = false;
 
@@ -77,7 +77,7 @@ export class References {
   create(id: RRefId): (outcome: Outcome) => void {
     const owned = this.#entry(id);
     owned.isCreated = true;
-    for (const tell of owned.onCreated.splice(0)) tell();
+    for (const tell of owned.onCreated) tell();
     return owned.settle;
   }
 
@@ -121,12 +121,13 @@ export class References {
   }
 
   /**
-   * The object, when it is there; who works with it longer must borrow it. Waits a bounded time for a creation that has
-   * not arrived yet.
+   * The object, when it is there; who works with it longer must borrow it.
    *
+   * @param timeoutMs how long to wait for a creation that another worker has asked for and that has not arrived: as long
+   * as whoever asks for the object waits for it
    * @throws GradwireError `unknown_rref`, or what the creation failed with
    */
-  async value(id: RRefId): Promise<unknown> {
+  async value(id: RRefId, timeoutMs: number): Promise<unknown> {
     if (this.#isClosed) throw closed();
     if (this.#freed.has(id)) {
       throw new GradwireError('unknown_rref', `the object of reference ${id} has been freed`);
@@ -134,7 +135,7 @@ export class References {
     const giveBack = this.borrow(id);
     try {
       const owned = this.#entry(id);
-      if (!owned.isCreated) await this.#creation(owned);
+      if (!owned.isCreated) await this.#creation(owned, timeoutMs);
       return await owned.value;
     } finally {
       giveBack();
@@ -155,6 +156,7 @@ export class References {
   /** Frees everything: the worker is shutting down. What is still being made is freed when it is there. */
   close(): void {
     this.#isClosed = true;
+    this.#deadlines.close();
     for (const owned of this.#owned.values()) this.#abandon(owned, closed());
     this.#copies.clear();
   }
@@ -173,7 +175,7 @@ export class References {
     let isSettled = false;
     const settle = (outcome: Outcome): void => {
       if (isSettled) {
-        if ('free' in outcome) outcome.free();
+        if ('free' in outcome) quietly('freeing', outcome.free);
         return;
       }
       isSettled = true;
@@ -190,7 +192,7 @@ export class References {
       forks: new Map(),
       dropped: new Set(),
       settle,
-      onCreated: [],
+      onCreated: new Set(),
       isCreated: false,
       uses: 0,
       made: undefined,
@@ -199,24 +201,27 @@ export class References {
     return owned;
   }
 
-  #creation(owned: Owned): Promise<void> {
+  #creation(owned: Owned, timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const expire = (): void => {
+        owned.onCreated.delete(tell);
         const message = `no object was made for reference ${owned.id}`;
         reject(new GradwireError('unknown_rref', message));
       };
-      const timer = outside(() => setTimeout(expire, CREATION_GRACE_MS));
-      owned.onCreated.push(() => {
-        clearTimeout(timer);
+      const deadline = this.#deadlines.add(timeoutMs, expire);
+      const tell = (): void => {
+        deadline.cancel();
+        owned.onCreated.delete(tell);
         resolve();
-      });
+      };
+      owned.onCreated.add(tell);
     });
   }
 
   /** Nothing will come of the object any more. */
   #abandon(owned: Owned, error = new GradwireError('unknown_rref', 'its maker is gone')): void {
     owned.settle({ error });
-    for (const tell of owned.onCreated.splice(0)) tell();
+    for (const tell of owned.onCreated) tell();
     this.#free(owned);
   }
 

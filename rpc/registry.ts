@@ -78,9 +78,6 @@ export function lookUp(name: unknown): Callable {
   throw new GradwireError(
     'unknown_function',
     `no function or class ${String(name)} is registered.${hint}`,
-    {
-      maybeExecuted: false,
-    },
   );
 }
 
@@ -106,7 +103,6 @@ export function methodOf(target: unknown, name: unknown): AnyFunction {
     throw new GradwireError(
       'unknown_method',
       `the reference holds ${what}, whose class is not registered: it has no remote methods`,
-      { maybeExecuted: false },
     );
   }
   const names = new Set<string>();
@@ -127,9 +123,6 @@ export function methodOf(target: unknown, name: unknown): AnyFunction {
   throw new GradwireError(
     'unknown_method',
     `${made.name} has no remote method ${String(name)}.${hint}`,
-    {
-      maybeExecuted: false,
-    },
   );
 }
 

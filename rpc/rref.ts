@@ -17,6 +17,8 @@ export type RemoteReferences<T> = {
 export interface ReferenceHost {
   readonly info: WorkerInfo;
   readonly references: References;
+  /** Time limit of what sets none, in ms. */
+  readonly timeoutMs: number;
   fetch(handle: Handle, options: CallOptions | undefined): Promise<unknown>;
   callMethod(handle: Handle, method: string, call: MethodCall): Promise<unknown>;
   remoteMethod(handle: Handle, method: string, call: MethodCall): RRef<unknown>;
@@ -92,9 +94,9 @@ export class RRef<T> implements Disposable {
    * A copy of the object, which must be a value that can be sent; its tensors belong to the caller's scope, or to the
    * caller where there is none. Waits until the object is there. At most once.
    */
-  toHere(options?: CallOptions): Promise<Here<T>> {
+  async toHere(options?: CallOptions): Promise<Here<T>> {
     const handle = this.#live();
-    return handle.host.fetch(handle, options) as Promise<Here<T>>;
+    return (await handle.host.fetch(handle, options)) as Here<T>;
   }
 
   /** The object itself, on its owner. @throws GradwireError `not_owner` (as rejection) on any other worker */
@@ -107,15 +109,15 @@ export class RRef<T> implements Disposable {
         { peer: owner.name },
       );
     }
-    return (await host.references.value(id)) as T;
+    return (await host.references.value(id, host.timeoutMs)) as T;
   }
 
-  /** The same as `rpcAsync`, with failures of the arguments as rejections too: blocking is `await`. */
+  /** The same as `rpcAsync`, but every failure is a rejection, that it was disposed too: blocking is `await`. */
   rpcSync(options?: CallOptions): RemoteMethods<T> {
-    const handle = this.#live();
-    return methods(
-      async (method, args) => await handle.host.callMethod(handle, method, { args, options }),
-    ) as RemoteMethods<T>;
+    return methods(async (method, args) => {
+      const handle = this.#live();
+      return await handle.host.callMethod(handle, method, { args, options });
+    }) as RemoteMethods<T>;
   }
 
   /** The methods of the object, run on its owner: each answers with a copy of the result. At most once. */

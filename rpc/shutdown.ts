@@ -1,6 +1,7 @@
 /** How a worker leaves its group: in agreement with the others, and within a bound whatever they do. */
 import type { Endpoint } from './endpoint.ts';
 import type { Members } from './members.ts';
+import { checkTimeout } from './options.ts';
 import type { CallOptions } from './types.ts';
 
 export interface ShutdownOptions {
@@ -9,9 +10,9 @@ export interface ShutdownOptions {
   /** The longest that all of it may take, in ms, whatever the others do. Default: Infinity, as in PyTorch. */
   readonly timeoutMs?: number;
   /**
-   * How long to wait for the others while no request comes or goes, in ms. It bounds a shutdown that has no
-   * `timeoutMs`: a parameter server shuts down at once, serves for hours, and leaves when nobody has called for so long.
-   * Default: 600,000.
+   * How long to wait for the others while no request is under way, in ms, since the last one began or ended. It bounds
+   * a shutdown that has no `timeoutMs`: a parameter server shuts down at once, serves for hours, and leaves when nobody
+   * has called for so long. A request is under way until its caller waits no longer. Default: 600,000.
    */
   readonly quietMs?: number;
 }
@@ -43,73 +44,98 @@ export interface Leaver {
   meet(meeting: Meeting): Promise<boolean>;
 }
 
-/** @param close ends connections and frees everything */
-export async function leave(
-  worker: Leaver,
-  { graceful = true, timeoutMs = Number.POSITIVE_INFINITY, quietMs = 600_000 }: ShutdownOptions,
-  close: () => Promise<void>,
-): Promise<ShutdownReport> {
-  const deadline = performance.now() + timeoutMs;
-  const left = (): number => Math.max(1, deadline - performance.now());
-  const silence = new Silence(worker.endpoint, quietMs);
-  const hasAgreed = graceful && (await Promise.race([agree(worker, left), silence.came]));
-  silence.close();
-  const cancelled = worker.endpoint.waitingCount + worker.endpoint.runningCount;
-  await close();
-  const dead = worker.members.dead();
-  return { drained: hasAgreed && cancelled === 0 && dead.length === 0, cancelled, dead };
+/** @throws GradwireError `invalid_argument` */
+export function checkShutdown(options: ShutdownOptions): void {
+  const { timeoutMs, quietMs } = options;
+  if (timeoutMs !== undefined) checkTimeout('timeoutMs', timeoutMs);
+  if (quietMs !== undefined) checkTimeout('quietMs', quietMs);
 }
 
-/** Resolves `came` with false when no request went in or out for `quietMs` to twice that. */
-class Silence {
-  readonly came: Promise<false>;
+/** One worker's way out, begun by the first `shutdown`; later ones may shorten it. */
+export class Departure {
+  readonly report: Promise<ShutdownReport>;
+  readonly #worker: Leaver;
+  /** By `performance.now()`. */
+  #deadline = Number.POSITIVE_INFINITY;
+  #quietMs = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
+  #cut: () => void = () => {};
 
-  constructor(endpoint: Endpoint, quietMs: number) {
-    this.came = new Promise((resolve) => {
-      const listen = (): void => {
-        const { activity } = endpoint;
-        const delayMs = Math.min(quietMs, 2 ** 31 - 1);
-        this.#timer = setTimeout(
-          () => (endpoint.activity === activity ? resolve(false) : listen()),
-          delayMs,
-        );
-      };
-      listen();
+  /** @param close ends connections and frees everything */
+  constructor(worker: Leaver, options: ShutdownOptions, close: () => Promise<void>) {
+    this.#worker = worker;
+    const cut = new Promise<false>((resolve) => {
+      this.#cut = () => resolve(false);
     });
+    this.report = this.#leave(options.graceful ?? true, cut, close);
+    this.hurry(options);
   }
 
-  close(): void {
+  /** Limits that are stricter than those before take effect; others change nothing. */
+  hurry({
+    graceful = true,
+    timeoutMs = Number.POSITIVE_INFINITY,
+    quietMs = 600_000,
+  }: ShutdownOptions): void {
+    if (this.#isOver) return;
+    const deadline = performance.now() + (graceful ? timeoutMs : 0);
+    this.#deadline = Math.min(this.#deadline, deadline);
+    this.#quietMs = Math.min(this.#quietMs, quietMs);
+    this.#watch();
+  }
+
+  async #leave(
+    graceful: boolean,
+    cut: Promise<false>,
+    close: () => Promise<void>,
+  ): Promise<ShutdownReport> {
+    const { endpoint, members } = this.#worker;
+    const hasAgreed = graceful && (await Promise.race([this.#agree(), cut]));
+    this.#isOver = true;
     clearTimeout(this.#timer);
+    const cancelled = endpoint.waitingCount + endpoint.runningCount;
+    await close();
+    const dead = members.dead();
+    return { drained: hasAgreed && cancelled === 0 && dead.length === 0, cancelled, dead };
   }
-}
 
-/**
- * Leaves when nobody has work any more. That one worker is idle does not tell: a call may come that makes it call others.
- * So all meet when idle, again and again, until nobody has sent or received anything since the meeting before. Should
- * the worker that keeps the meetings go, the next takes its place and the count begins anew.
- */
-async function agree(worker: Leaver, left: () => number): Promise<boolean> {
-  const { endpoint, members } = worker;
-  let leader = -1;
-  let round = 0;
-  let before = -1;
-  for (;;) {
-    if (!(await endpoint.idle(left()))) return false;
-    const ranks = members.live();
-    const lowest = Math.min(...ranks);
-    if (lowest !== leader) [leader, round, before] = [lowest, 0, -1];
-    const { activity } = endpoint;
-    const key = `shutdown ${round} of ${leader}`;
-    const options = { timeoutMs: left() };
-    try {
-      if (await worker.meet({ key, ranks, isTolerant: true, vote: activity === before, options })) {
-        return true;
+  /** Cuts the waiting short once a limit is reached; looks again when one could be. */
+  #watch(): void {
+    clearTimeout(this.#timer);
+    const { quietForMs } = this.#worker.endpoint;
+    const leftMs = Math.min(this.#deadline - performance.now(), this.#quietMs - quietForMs);
+    if (leftMs <= 0) return this.#cut();
+    this.#timer = setTimeout(() => this.#watch(), Math.min(Math.max(1, leftMs), 2 ** 31 - 1));
+  }
+
+  /**
+   * Leaves when nobody has work any more. That one worker is idle does not tell: a call may come that makes it call others.
+   * So all meet when idle, again and again, until nobody has sent or received anything since the meeting before. Should
+   * the worker that keeps the meetings go, the next takes its place and the count begins anew.
+   */
+  async #agree(): Promise<boolean> {
+    const { endpoint, members } = this.#worker;
+    let leader = -1;
+    let round = 0;
+    let before = -1;
+    while (!this.#isOver) {
+      await endpoint.idle();
+      const ranks = members.live();
+      const lowest = Math.min(...ranks);
+      if (lowest !== leader) [leader, round, before] = [lowest, 0, -1];
+      const { activity } = endpoint;
+      const key = `shutdown ${round} of ${leader}`;
+      const options = { timeoutMs: Number.POSITIVE_INFINITY };
+      try {
+        const vote = activity === before;
+        if (await this.#worker.meet({ key, ranks, isTolerant: true, vote, options })) return true;
+      } catch {
+        if (members.live().includes(leader)) return false;
       }
-    } catch {
-      if (members.live().includes(leader)) return false;
+      before = activity;
+      round++;
     }
-    before = activity;
-    round++;
+    return false;
   }
 }

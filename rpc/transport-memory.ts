@@ -60,9 +60,9 @@ class MemoryNode implements TransportNode {
   async join(timeoutMs: number): Promise<readonly Member[]> {
     const { name, rank, worldSize, incarnation } = this.#options;
     const request: JoinRequest = { name, rank, worldSize, incarnation, timeoutMs };
-    const deadline = Date.now() + timeoutMs;
+    const deadline = performance.now() + timeoutMs;
     let master = this.#nodes.get(this.#master);
-    while (master === undefined && Date.now() < deadline) {
+    while (master === undefined && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 5));
       master = this.#nodes.get(this.#master);
     }
@@ -73,7 +73,7 @@ class MemoryNode implements TransportNode {
     const group = master.#group;
     const expiry = setTimeout(
       () => group.expire(rank, incarnation, timeoutMs),
-      Math.max(0, deadline - Date.now()),
+      Math.max(0, deadline - performance.now()),
     );
     try {
       return await group.join({ ...request, address: this.#address });

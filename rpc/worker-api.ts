@@ -72,7 +72,10 @@ export interface Worker extends AsyncDisposable {
 
   /**
    * Leaves the group: waits until all members that live want to leave and all calls are done, serving the others meanwhile,
-   * then ends connections and frees everything. Further calls return the same report. PyTorch: `rpc.shutdown`.
+   * then ends connections and frees everything. Further calls give the same report; stricter limits of theirs take effect:
+   * `shutdown({ graceful: false })` cuts short one that waits. PyTorch: `rpc.shutdown`.
+   *
+   * @throws GradwireError (as rejection) `invalid_argument`
    */
   shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
 }

@@ -2,6 +2,7 @@
 import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { Barriers } from './barrier.ts';
+import { BarrierCalls } from './barrier-calls.ts';
 import { addWorker, callSlot, removeWorker } from './current.ts';
 import { Endpoint } from './endpoint.ts';
 import { serve } from './handlers.ts';
@@ -9,11 +10,18 @@ import { Members } from './members.ts';
 import type { MessageKind } from './message.ts';
 import { checkTimeout, type ResolvedOptions } from './options.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
+import { quietly } from './quietly.ts';
 import { peerExtensions } from './reference-extension.ts';
 import { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
 import { Handle, type MethodCall, type ReferenceHost, RRef } from './rref.ts';
-import { leave, type Meeting, type ShutdownOptions, type ShutdownReport } from './shutdown.ts';
+import {
+  checkShutdown,
+  Departure,
+  type Meeting,
+  type ShutdownOptions,
+  type ShutdownReport,
+} from './shutdown.ts';
 import type { Connection, Member } from './transport.ts';
 import { connectionPair } from './transport-memory.ts';
 import type { CallOptions, Here, Rest } from './types.ts';
@@ -47,8 +55,8 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   /** Who belongs to the group. */
   readonly members: Members;
   readonly #closeNode: () => Promise<void>;
-  readonly #barrierCounts = new Map<string, number>();
-  #shutdown: Promise<ShutdownReport> | undefined;
+  readonly #barrierCalls: BarrierCalls = new BarrierCalls(this);
+  #departure: Departure | undefined;
   #isClosed = false;
 
   /** @param closeNode ends the carrier, when the worker has shut down */
@@ -92,9 +100,10 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     addWorker(this);
   }
 
-  /** Takes over a connection to another member. */
+  /** Takes over a connection to another member; ends it if this worker has shut down meanwhile. */
   attach(connection: Connection): void {
-    this.endpoint.attach(connection.peer.rank, connection);
+    if (this.#isClosed) connection.close();
+    else this.endpoint.attach(connection.peer.rank, connection);
   }
 
   nameOf(rank: number): string {
@@ -149,22 +158,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   }
 
   async barrier(names?: readonly string[], options?: CallOptions): Promise<void> {
-    const infos = names?.map((name) => this.getWorkerInfo(name)) ?? this.getWorkerInfos();
-    const ranks = [...new Set(infos.map(({ id }) => id))].sort((a, b) => a - b);
-    if (!ranks.includes(this.info.id)) {
-      const message = `${this.info.name} is not among those that meet: ${names?.join(', ')}`;
-      throw new GradwireError('invalid_argument', message);
-    }
-    const group = ranks.join(',');
-    const count = (this.#barrierCounts.get(group) ?? 0) + 1;
-    this.#barrierCounts.set(group, count);
-    try {
-      await this.meet({ key: `${group}#${count}`, ranks, isTolerant: false, vote: true, options });
-    } catch (error) {
-      // They have not met: the next attempt is for the same meeting.
-      if (this.#barrierCounts.get(group) === count) this.#barrierCounts.set(group, count - 1);
-      throw error;
-    }
+    await this.#barrierCalls.pass(names, options);
   }
 
   /** Waits at a meeting point, kept by the lowest of its ranks, and tells whether all votes were true. */
@@ -181,9 +175,13 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     return callSlot.run({ worker: this, caller: undefined }, fn);
   }
 
-  shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
-    this.#shutdown ??= outside(() => leave(this, options, () => this.#close()));
-    return this.#shutdown;
+  async shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
+    checkShutdown(options);
+    return outside(() => {
+      if (this.#departure !== undefined) this.#departure.hurry(options);
+      else this.#departure = new Departure(this, options, () => this.#close());
+      return this.#departure.report;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -231,14 +229,8 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
 
   #send(to: WorkerInfo, { options, ...call }: Call): Promise<unknown> {
     if (this.#isClosed) {
-      const { name } = this.info;
-      throw new GradwireError(
-        'shut_down',
-        `${name} has been shut down: ${call.what} was not sent`,
-        {
-          maybeExecuted: false,
-        },
-      );
+      const message = `${this.info.name} has been shut down: ${call.what} was not sent`;
+      throw new GradwireError('shut_down', message, { maybeExecuted: false });
     }
     if (call.body !== null && !Array.isArray(call.body)) {
       const message = `the arguments of ${call.what} are not in an array`;
@@ -252,16 +244,21 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     if (rank === this.info.id || !this.members.markGone(rank, isFarewell)) return;
     this.references.dropHolder(rank);
     this.#barriers.checkAll();
-    for (const share of this.#shares) share.peerGone(rank, isFarewell);
+    for (const share of this.#shares) {
+      quietly('a share of a worker', () => share.peerGone(rank, isFarewell));
+    }
   }
 
   async #close(): Promise<void> {
     this.#isClosed = true;
     removeWorker(this);
-    for (const share of this.#shares) share.close();
-    this.#barriers.close();
-    await this.endpoint.close();
-    this.references.close();
-    await this.#closeNode();
+    for (const share of this.#shares) quietly('a share of a worker', () => share.close());
+    try {
+      this.#barriers.close();
+      await this.endpoint.close();
+      this.references.close();
+    } finally {
+      await this.#closeNode();
+    }
   }
 }

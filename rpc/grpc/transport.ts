@@ -76,10 +76,10 @@ class GrpcNode implements TransportNode {
       const expiry = setTimeout(() => group.expire(rank, incarnation, timeoutMs), timeoutMs);
       return group.join({ ...request, timeoutMs }).finally(() => clearTimeout(expiry));
     }
-    const deadline = Date.now() + timeoutMs;
+    const deadline = performance.now() + timeoutMs;
     let last: ServiceError | undefined;
-    while (Date.now() < deadline) {
-      const left = Math.max(1, Math.ceil(deadline - Date.now()));
+    while (performance.now() < deadline) {
+      const left = Math.max(1, Math.ceil(deadline - performance.now()));
       const answer = await this.#askMaster(master, { ...request, timeoutMs: left }, left);
       if (!(answer instanceof Error)) return answer.members;
       last = answer;
@@ -149,6 +149,7 @@ class GrpcNode implements TransportNode {
         JOIN.responseDeserialize,
         request,
         this.#metadata(),
+        // The one limit that gRPC takes by the wall clock.
         { deadline: Date.now() + timeoutMs + ANSWER_GRACE_MS },
         (error, value) => resolve(error ?? (value as JoinReply)),
       );

@@ -1,6 +1,7 @@
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import { type Arrival, Barriers } from '../../rpc/barrier.ts';
 import { Members } from '../../rpc/members.ts';
+import { AsyncSlot } from '../../tensor/index.ts';
 
 function three(): Members {
   return new Members(
@@ -52,8 +53,36 @@ test('who waits too long, comes twice or is sent home is not there any more', as
   );
   const twice = [barriers.arrive(arrival(0)), barriers.arrive(arrival(0))];
   await expect(twice[0]).rejects.toThrow(/^cancelled/);
+  const others = [1, 2].map((rank) => barriers.arrive(arrival(rank)));
+  expect(await Promise.all([twice[1], ...others])).toEqual([true, true, true]);
+  const last = barriers.arrive(arrival(0));
   barriers.close();
-  await expect(twice[1]).rejects.toThrow(/^shut_down/);
-  const waiting = [1, 2, 0].map((rank) => barriers.arrive(arrival(rank)));
-  expect(await Promise.all(waiting)).toEqual([true, true, true]);
+  await expect(last).rejects.toThrow(/^shut_down/);
+  await expect(barriers.arrive(arrival(0))).rejects.toThrow(/^shut_down/);
+});
+
+test('waiting holds nothing of who waits, and leaves no timer', async () => {
+  jest.useFakeTimers();
+  try {
+    const slot = new AsyncSlot<string>();
+    const barriers = new Barriers(three());
+    const seen: (string | undefined)[] = [];
+    const { setTimeout: schedule } = globalThis;
+    jest.spyOn(globalThis, 'setTimeout').mockImplementation(((...args: [() => void, number]) => {
+      seen.push(slot.get());
+      return schedule(...args);
+    }) as never);
+    const late = slot.run('the caller', () => barriers.arrive(arrival(0, { timeoutMs: 50 })));
+    late.catch(() => {});
+    void barriers.arrive(arrival(1, { timeoutMs: 2 ** 40 })).catch(() => {});
+    jest.advanceTimersByTime(100);
+    await expect(late).rejects.toThrow(/^deadline_exceeded: waited at the barrier for w2/);
+    expect(seen.length).toBeGreaterThan(0);
+    expect(seen).not.toContain('the caller');
+    barriers.close();
+    expect(jest.getTimerCount()).toBe(0);
+  } finally {
+    jest.restoreAllMocks();
+    jest.useRealTimers();
+  }
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { GradwireError } from '../../errors.ts';
 import { named, register } from '../../rpc/registry.ts';
+import { Handle, RRef } from '../../rpc/rref.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
 import {
   add,
@@ -13,11 +14,22 @@ import {
   newGate,
   unsendable,
 } from '../support/services.ts';
+import { until } from '../support/until.ts';
 
 function repeat(text: string, count: number): string {
   return text.repeat(count);
 }
-register({ repeat });
+
+class Probe {
+  constructor(isBroken: boolean) {
+    if (isBroken) throw new Error('broken');
+  }
+
+  run(): never {
+    throw new Error('run');
+  }
+}
+register({ repeat, Probe });
 
 async function errorOf(call: Promise<unknown>): Promise<GradwireError> {
   return call.then(
@@ -97,6 +109,24 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     expect(error.message).toMatch(/no function or class ad is registered. Did you mean add/);
     using rref = cluster.at(0).remote(1, named<typeof add>('ad'), [1, 2]);
     await expect(rref.toHere()).rejects.toThrow(/^unknown_function/);
+  });
+
+  test('whether code may have run is told exactly', async () => {
+    await using cluster = await startCluster({ transport });
+    const [a, b] = [cluster.at(0), cluster.at(1)];
+    const probe = a.remote(1, Probe, [false]);
+    expect(await errorOf(probe.rpcSync().run())).toMatchObject({ maybeExecuted: true });
+    const { id } = RRef.handleOf(probe);
+    probe.dispose();
+    await until(() => b.references.ownedCount === 0);
+    const freed = RRef.of<Probe>(new Handle(a, b.info, id, a.references.newForkId()));
+    const unknown = { code: 'unknown_rref', maybeExecuted: false };
+    expect(await errorOf(freed.rpcSync().run())).toMatchObject(unknown);
+    expect(await errorOf(freed.toHere())).toMatchObject(unknown);
+    using broken = a.remote(1, Probe, [true]);
+    expect(await errorOf(broken.toHere())).toMatchObject({ maybeExecuted: true });
+    const called = await errorOf(a.rpcSync(1, Probe as never));
+    expect(called).toMatchObject({ code: 'unsupported_value', maybeExecuted: false });
   });
 
   test('what cannot be sent is refused before it is sent, with its path', async () => {

@@ -7,13 +7,19 @@ test('an error of gradwire keeps its code and where it was made', () => {
     peer: 'c',
     maybeExecuted: false,
   });
-  const made = fromWire(toWire(error), 'b', 'f');
+  const made = fromWire(toWire(error, false), 'b', 'f');
   expect(made).toMatchObject({ code: 'unknown_rref', peer: 'c', maybeExecuted: false });
   expect(made.message).toBe('unknown_rref: it is gone (f on c)');
   expect(made.cause).toBeUndefined();
   // Once code of the user has run, no error may say that it has not.
   expect(fromWire(toWire(error, true), 'b', 'f').maybeExecuted).toBe(true);
-  expect(fromWire(toWire(new Error('x')), 'b', 'f').maybeExecuted).toBe(true);
+  expect(fromWire(toWire(new Error('x'), true), 'b', 'f').maybeExecuted).toBe(true);
+  // Before that, only what ran earlier may say so.
+  for (const early of [new Error('x'), new GradwireError('unknown_rref', 'x'), undefined]) {
+    expect(fromWire(toWire(early, false), 'b', 'f').maybeExecuted).toBe(false);
+  }
+  const earlier = new GradwireError('remote_error', 'x', { maybeExecuted: true });
+  expect(fromWire(toWire(earlier, false), 'b', 'f').maybeExecuted).toBe(true);
 });
 
 test('an error of any built-in class has a cause of that class', () => {

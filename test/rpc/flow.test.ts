@@ -2,7 +2,13 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { FrameReader } from '../../rpc/frame.ts';
 import { Inbox } from '../../rpc/inbox.ts';
-import { EAGER_BYTES, INITIAL_CREDIT_BYTES, numberPacket, Outbox } from '../../rpc/outbox.ts';
+import {
+  EAGER_BYTES,
+  INITIAL_CREDIT_BYTES,
+  MAX_OFFERS,
+  numberPacket,
+  Outbox,
+} from '../../rpc/outbox.ts';
 import { runs } from '../support/runs.ts';
 
 const KiB = 1024;
@@ -191,4 +197,26 @@ test('a sender that breaks the rules is found out', () => {
   const box = new Outbox(SEGMENT_BYTES, () => true);
   expect(box.grant()).toBe(false);
   expect(numberPacket(2 ** 40).total).toBe(6);
+});
+
+test('offers that wait are bounded, at both ends', () => {
+  let offers = 0;
+  const count = new FrameReader(MiB, ({ kind }) => {
+    if (kind === 'offer') offers++;
+  });
+  const outbox = new Outbox(SEGMENT_BYTES, (chunk) => {
+    count.push(chunk);
+    return true;
+  });
+  const packet = { parts: [SOURCE], total: SOURCE.length };
+  for (let id = 0; id < MAX_OFFERS + 2; id++) outbox.push({ kind: 'call', id, packet });
+  while (outbox.pump(MiB));
+  expect(offers).toBe(MAX_OFFERS);
+  for (let i = 0; i < 3; i++) expect(outbox.grant()).toBe(true);
+  while (outbox.pump(64 * MiB));
+  expect(offers).toBe(MAX_OFFERS + 2);
+  const inbox = new Inbox(64 * MiB, { message: () => {}, credit: () => {}, grant: () => {} });
+  // What there is room for waits no longer.
+  for (let i = 0; i <= MAX_OFFERS; i++) inbox.offer(64 * MiB);
+  expect(() => inbox.offer(64 * MiB)).toThrow(/^protocol_error: .*more offers than may wait/);
 });

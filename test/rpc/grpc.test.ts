@@ -1,5 +1,5 @@
 import { connect as connectHttp2 } from 'node:http2';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { describe, expect, test } from '@jest/globals';
 import { callSlot } from '../../rpc/current.ts';
@@ -120,8 +120,15 @@ describe('a group started by hand', () => {
       await startEngine('cpu');
       const masterPort = await freePort();
       const common = { worldSize: 2, masterPort, engine: 'cpu', initTimeoutMs: 10_000 } as const;
+      let knocks = 0;
+      const wall = createServer((socket) => {
+        knocks++;
+        socket.destroy();
+      });
+      await new Promise<void>((resolve) => wall.listen(masterPort, '127.0.0.1', resolve));
       const second = init({ ...common, name: 'b', rank: 1 });
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await until(() => knocks > 0);
+      await new Promise((resolve) => wall.close(resolve));
       const workers = await Promise.all([init({ ...common, name: 'a', rank: 0 }), second]);
       expect(await workers[1].rpcSync('a', add, [1, 2])).toBe(3);
       await Promise.all(workers.map((worker) => worker.shutdown()));

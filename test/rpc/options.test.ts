@@ -50,6 +50,8 @@ test('the init method is env:// or a tcp address, as in PyTorch', () => {
 });
 
 test.each<[string, Partial<InitOptions>, RegExp]>([
+  ['an unknown carrier', { transport: 'tcp' as never }, /transport tcp is neither/],
+  ['a carrier that is none', { transport: {} as never }, /nor an object with start/],
   ['an empty name', { name: '' }, /the worker name ""/],
   ['a name with blanks', { name: 'a b' }, /the worker name "a b"/],
   ['a name with signs', { name: 'a*' }, /must be 1 to 127 letters/],
@@ -101,4 +103,10 @@ test('time limits are positive, for ever is one', () => {
     {},
   );
   expect(initTimeoutMs).toBe(2 ** 31 - 1);
+});
+
+test('options are needed', () => {
+  for (const none of [undefined, null, 'w']) {
+    expect(() => resolveOptions(none as never, {})).toThrow(/^invalid_argument: init takes/);
+  }
 });

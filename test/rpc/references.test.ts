@@ -126,26 +126,28 @@ test('a worker that takes an announcement back leaves nothing', () => {
   expect(owner.ownedCount).toBe(0);
 });
 
-test('a request before the creation waits for it, and a bounded time only', async () => {
+test('a request before the creation waits for it, as long as its caller does', async () => {
   jest.useFakeTimers();
   try {
     const owner = new References(0);
-    const early = owner.value(id);
+    const early = owner.value(id, 60_000);
+    jest.advanceTimersByTime(50_000);
     const settle = owner.create(id);
     owner.addFork(id, fork('1.2'), 1);
     // The creation has come and takes its time.
     jest.advanceTimersByTime(60_000);
     settle({ value: 'made', free: () => {} });
     expect(await early).toBe('made');
-    const never = owner.value('1.7' as RRefId);
-    jest.advanceTimersByTime(5_000);
+    const never = owner.value('1.7' as RRefId, 700);
+    jest.advanceTimersByTime(720);
     await expect(never).rejects.toThrow(/^unknown_rref: no object was made/);
-    const orphan = owner.value('2.7' as RRefId);
+    const orphan = owner.value('2.7' as RRefId, 60_000);
     owner.dropHolder(2);
     await expect(orphan).rejects.toThrow(/^unknown_rref/);
     owner.dropFork(id, fork('1.2'), 1);
-    await expect(owner.value(id)).rejects.toThrow(/^unknown_rref: .*has been freed/);
+    await expect(owner.value(id, 60_000)).rejects.toThrow(/^unknown_rref: .*has been freed/);
     expect(owner.ownedCount).toBe(0);
+    owner.close();
     expect(jest.getTimerCount()).toBe(0);
   } finally {
     jest.useRealTimers();
@@ -174,7 +176,7 @@ test('what is made after all copies are gone, or after the end, is freed', async
   expect(free).toHaveBeenCalledTimes(1);
   const late = owner.create('1.5' as RRefId);
   owner.addFork('1.5' as RRefId, fork('1.6'), 1);
-  const waiting = owner.value('1.5' as RRefId);
+  const waiting = owner.value('1.5' as RRefId, 60_000);
   owner.close();
   await expect(waiting).rejects.toThrow(/^shut_down/);
   late({ value: {}, free });
@@ -188,6 +190,6 @@ test('a failed creation fails whoever asks, and nobody else', async () => {
   const settle = owner.create(id);
   owner.addFork(id, fork('1.2'), 1);
   settle({ error: new RangeError('no') });
-  await expect(owner.value(id)).rejects.toThrow('no');
-  await expect(owner.value(id)).rejects.toThrow('no');
+  await expect(owner.value(id, 60_000)).rejects.toThrow('no');
+  await expect(owner.value(id, 60_000)).rejects.toThrow('no');
 });

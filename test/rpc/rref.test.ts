@@ -149,8 +149,8 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       using rref = group.at(0).remote(to, fail, ['range']);
       const uses = [rref.toHere(), rref.toHere()];
       for (const use of uses) await expect(use).rejects.toThrow(/RangeError: out of bounds/);
-      expect(() => rref.toHere()).toThrow(/RangeError/);
-      expect(() => rref.rpcSync()).toThrow(/RangeError/);
+      await expect(rref.toHere()).rejects.toThrow(/RangeError/);
+      expect(() => rref.rpcAsync()).toThrow(/RangeError/);
       expect(() => group.at(0).rpcAsync(1, echo, [rref])).toThrow(/RangeError/);
       using unseen = group.at(0).remote(to, fail, ['custom']);
       expect(unseen.ownerName()).toBe(`worker${to}`);
@@ -236,7 +236,10 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       const passed = group.at(0).rpcAsync(to, bump, [counter, big] as never);
       counter.dispose();
       expect([await read, await sum.toHere(), await passed]).toEqual([3, 4, `worker${to}`]);
-      expect(() => counter.toHere()).toThrow(/^rref_disposed/);
+      await expect(counter.toHere()).rejects.toThrow(/^rref_disposed/);
+      await expect(counter.rpcSync().read()).rejects.toThrow(/^rref_disposed/);
+      expect(() => counter.rpcAsync()).toThrow(/^rref_disposed/);
+      expect(() => counter.remote()).toThrow(/^rref_disposed/);
       expect(() => group.at(0).rpcAsync(1, echo, [counter])).toThrow(/^rref_disposed/);
     }
   });

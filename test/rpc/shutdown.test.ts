@@ -72,6 +72,66 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     expect(performance.now() - startedAt).toBeGreaterThan(100);
   });
 
+  test('is not silent while a request is under way, as long as its caller waits', async () => {
+    await using cluster = await startCluster({ transport, leave: { graceful: false } });
+    const [a, b] = [cluster.at(0), cluster.at(1)];
+    const gate = newGate();
+    const unbounded = a.rpcAsync(1, held, ['done'], { timeoutMs: Number.POSITIVE_INFINITY });
+    await until(() => gate.arrived === 1);
+    let isOver = false;
+    const leaving = b.shutdown({ quietMs: 20 }).finally(() => {
+      isOver = true;
+    });
+    const until80 = performance.now() + 80;
+    await until(() => performance.now() > until80);
+    expect([isOver, b.endpoint.quietForMs, a.endpoint.quietForMs]).toEqual([false, 0, 0]);
+    gate.open();
+    expect(await unbounded).toBe('done');
+    expect(await leaving).toEqual({ drained: false, cancelled: 0, dead: [] });
+  });
+
+  test('a handler that never ends holds a shutdown no longer than its caller', async () => {
+    await using cluster = await startCluster({ transport, leave: { graceful: false } });
+    const [a, b] = [cluster.at(0), cluster.at(1)];
+    const gate = newGate();
+    const startedAt = performance.now();
+    const call = a.rpcAsync(1, held, ['x'], { timeoutMs: 60 });
+    call.catch(() => {});
+    await until(() => gate.arrived === 1);
+    expect(await b.shutdown({ quietMs: 20 })).toMatchObject({ drained: false, cancelled: 1 });
+    expect(performance.now() - startedAt).toBeGreaterThan(79);
+    await expect(call).rejects.toThrow(/^(deadline_exceeded|unavailable)/);
+    gate.open();
+    await until(() => b.endpoint.runningCount === 0);
+  });
+
+  test('limits that are none are refused, and nothing happens', async () => {
+    await using cluster = await startCluster({ transport });
+    for (const bad of [Number.NaN, 0, -1, '5', null]) {
+      for (const name of ['timeoutMs', 'quietMs']) {
+        const refused = cluster.at(0).shutdown({ [name]: bad } as never);
+        await expect(refused).rejects.toThrow(/^invalid_argument: .*not a positive number/);
+      }
+    }
+    expect(await cluster.at(0).rpcSync(1, add, [1, 2])).toBe(3);
+    await expect(cluster.at(0).barrier('worker0' as never)).rejects.toThrow(/^invalid_argument/);
+  });
+
+  test('a stricter shutdown takes effect on one that waits, a milder one does not', async () => {
+    for (const hurry of [{ graceful: false }, { timeoutMs: 20 }, { quietMs: 20 }]) {
+      await using cluster = await startCluster({ transport, leave: { graceful: false } });
+      const leaving = cluster.at(0).shutdown();
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+      const startedAt = performance.now();
+      const again = cluster.at(0).shutdown(hurry);
+      void cluster.at(0).shutdown({ timeoutMs: 60_000 });
+      const report = await leaving;
+      expect(report).toEqual({ drained: false, cancelled: 0, dead: [] });
+      expect(await again).toBe(report);
+      expect(performance.now() - startedAt).toBeLessThan(1000);
+    }
+  });
+
   test('is bounded when a call never ends, which is cut off', async () => {
     await using cluster = await startCluster({ transport, leave: { graceful: false } });
     const gate = newGate();

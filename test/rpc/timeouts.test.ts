@@ -53,7 +53,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     using late = cluster.at(0).remote(1, held, ['late'], { timeoutMs: 40 });
     await expect(late.toHere({ timeoutMs: 20 })).rejects.toThrow(/did not answer toHere/);
     await until(() => cluster.at(0).endpoint.waitingCount === 0);
-    expect(() => late.toHere()).toThrow(/^deadline_exceeded: worker1 did not answer held/);
+    await expect(late.toHere()).rejects.toThrow(/^deadline_exceeded: worker1 did not answer held/);
     gate.open();
     await until(() => cluster.at(1).endpoint.runningCount === 0);
     // The owner did make the object.
@@ -79,7 +79,9 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     });
     expect(() => a.rpcAsync(1, add, [1, 1])).toThrow(/^unavailable: worker1 is gone: add was not/);
     expect(() => a.remote(1, add, [1, 1])).toThrow(/^unavailable/);
-    expect(() => rref.toHere()).toThrow(/^unavailable: worker1 left before it answered held/);
+    await expect(rref.toHere()).rejects.toThrow(
+      /^unavailable: worker1 left before it answered held/,
+    );
     rref.dispose();
     expect(await a.rpcSync(2, add, [1, 1])).toBe(2);
     gate.open();
