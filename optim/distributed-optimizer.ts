@@ -1,9 +1,8 @@
 /** Drives the parameters of a remotely hosted model. PyTorch: `torch.distributed.optim.DistributedOptimizer`. */
 import { type ContextId, run } from '../autograd/index.ts';
 import { GradwireError } from '../errors.ts';
-import type { Worker } from '../rpc/index.ts';
-import { RRef } from '../rpc/index.ts';
-import { currentWorker } from '../rpc/internal.ts';
+import type { RRef, Worker } from '../rpc/index.ts';
+import { currentWorker, isRRef } from '../rpc/internal.ts';
 import { outside, type tf } from '../tensor/index.ts';
 import { LocalOptimizer } from './local-optimizer.ts';
 import { type OptimizerClass, optimizerName } from './rule.ts';
@@ -29,7 +28,7 @@ export class DistributedOptimizer<O extends object> implements Disposable {
     const byOwner = new Map<string, RRef<tf.Variable>[]>();
     const seen = new Set<RRef<tf.Variable>>();
     for (const parameter of parameters) {
-      const isReference: boolean = RRef.is(parameter);
+      const isReference: boolean = isRRef(parameter);
       if (!isReference) {
         throw new GradwireError(
           'invalid_argument',

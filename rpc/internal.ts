@@ -5,4 +5,5 @@ export { fromWire, toWire } from './failure.ts';
 export type { Incoming } from './incoming.ts';
 export type { CallView, IncomingTrace, Interceptor, OutgoingTrace } from './interceptor.ts';
 export { addPlugin } from './plugins.ts';
+export { isRRef } from './rref.ts';
 export type { WorkerCore } from './worker-core.ts';

@@ -2,7 +2,7 @@
 import { GradwireError } from '../errors.ts';
 import { Head } from './head.ts';
 import type { ForkId, RRefId } from './references.ts';
-import { Handle, type ReferenceHost, RRef } from './rref.ts';
+import { Handle, handleOf, isRRef, type ReferenceHost, type RRef, referenceTo } from './rref.ts';
 import type { Extension } from './value-codec.ts';
 import { type WorkerInfo, workerInfoExtension } from './worker-info.ts';
 
@@ -54,9 +54,9 @@ function outgoingReferences(
 ): Extension<RRef<unknown>> {
   return {
     tag: TAG,
-    is: RRef.is,
+    is: isRRef,
     encode: (rref) => {
-      const { id, owner, host: at } = RRef.handleOf(rref);
+      const { id, owner, host: at } = handleOf(rref);
       if (at !== host) {
         const message = `${rref} belongs to the worker ${at.info.name}, not to ${host.info.name}`;
         throw new GradwireError('unsupported_value', message);
@@ -81,7 +81,7 @@ function outgoingReferences(
 function incomingReferences({ host, infoOf }: Forking): Extension<RRef<unknown>> {
   return {
     tag: TAG,
-    is: RRef.is,
+    is: isRRef,
     encode: refuse,
     decode: (plain) => {
       const head = new Head(plain);
@@ -94,7 +94,7 @@ function incomingReferences({ host, infoOf }: Forking): Extension<RRef<unknown>>
         );
       }
       if (owner.id !== host.info.id) host.references.addCopy(id, fork, owner.id);
-      return RRef.of(new Handle(host, owner, id, fork));
+      return referenceTo(new Handle(host, owner, id, fork));
     },
   };
 }

@@ -51,6 +51,10 @@ export class Handle {
 /** The safety net: lets go of references that were collected without `dispose`. */
 const collected = new FinalizationRegistry<Handle>((handle) => handle.host.release(handle));
 
+// What the library may see of a reference, and users may not: given by the class itself.
+let live: (rref: RRef<unknown>) => Handle;
+let hasHandle: (value: object) => boolean;
+
 /**
  * A reference to an object that lives on one worker, its owner, and is freed when no reference to it is left. It can be
  * sent to any worker of the group, at any depth of a value. Let go of it by `using` or `dispose`; what is not is let go
@@ -151,18 +155,9 @@ export class RRef<T> implements Disposable {
     return `RRef ${id} of ${owner.name}`;
   }
 
-  /** The copy behind a reference. @throws GradwireError `rref_disposed`, or what the object's creation failed with */
-  static handleOf(rref: RRef<unknown>): Handle {
-    return rref.#live();
-  }
-
-  static is(value: unknown): value is RRef<unknown> {
-    return typeof value === 'object' && value !== null && #handle in value;
-  }
-
-  /** The reference for a copy. */
-  static of<T>(handle: Handle): RRef<T> {
-    return new RRef(handle as unknown as T);
+  static {
+    live = (rref) => rref.#live();
+    hasHandle = (value) => #handle in value;
   }
 
   #live(): Handle {
@@ -173,6 +168,20 @@ export class RRef<T> implements Disposable {
     if (handle.failure !== undefined) throw handle.failure;
     return handle;
   }
+}
+
+/** The copy behind a reference. @throws GradwireError `rref_disposed`, or what the object's creation failed with */
+export function handleOf(rref: RRef<unknown>): Handle {
+  return live(rref);
+}
+
+export function isRRef(value: unknown): value is RRef<unknown> {
+  return typeof value === 'object' && value !== null && hasHandle(value);
+}
+
+/** The reference for a copy. */
+export function referenceTo<T>(handle: Handle): RRef<T> {
+  return new RRef(handle as unknown as T);
 }
 
 /** An object with every method one may ask for. Never a promise: `then` is undefined, as are symbols. */

@@ -14,7 +14,7 @@ import { quietly } from './quietly.ts';
 import { peerExtensions } from './reference-extension.ts';
 import { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
-import { Handle, type MethodCall, type ReferenceHost, RRef } from './rref.ts';
+import { Handle, type MethodCall, type ReferenceHost, type RRef, referenceTo } from './rref.ts';
 import {
   checkShutdown,
   Departure,
@@ -224,7 +224,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
       handle.failure = error;
     });
     if (owner.id !== this.info.id) this.references.addCopy(handle.id, handle.fork, owner.id);
-    return RRef.of(handle);
+    return referenceTo(handle);
   }
 
   #send(to: WorkerInfo, { options, ...call }: Call): Promise<unknown> {

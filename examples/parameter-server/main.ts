@@ -64,7 +64,7 @@ const flagSpec = () =>
   }) as const;
 
 /** Generated images for one epoch, and for the test. */
-const TRAIN_COUNT = 9_600;
+const TRAIN_COUNT = 11_200;
 const TEST_COUNT = 2_000;
 
 async function main(): Promise<void> {

@@ -68,7 +68,7 @@ test('a count that is no positive integer is refused', () => {
 });
 
 test('a linear classifier sees signal, but stays below 0.9', () => {
-  const train = generateDigits({ count: 9600, split: 'train' });
+  const train = generateDigits({ count: 11_200, split: 'train' });
   const heldOut = generateDigits({ count: 2000, split: 'test' });
   const accuracy = linearAccuracy(train, heldOut);
   expect(accuracy).toBeGreaterThan(0.7);

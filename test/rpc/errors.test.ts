@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { GradwireError } from '../../errors.ts';
 import { named, register } from '../../rpc/registry.ts';
-import { Handle, RRef } from '../../rpc/rref.ts';
+import { Handle, handleOf, referenceTo } from '../../rpc/rref.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
 import {
   add,
@@ -116,10 +116,10 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     const [a, b] = [cluster.at(0), cluster.at(1)];
     const probe = a.remote(1, Probe, [false]);
     expect(await errorOf(probe.rpcSync().run())).toMatchObject({ maybeExecuted: true });
-    const { id } = RRef.handleOf(probe);
+    const { id } = handleOf(probe);
     probe.dispose();
     await until(() => b.references.ownedCount === 0);
-    const freed = RRef.of<Probe>(new Handle(a, b.info, id, a.references.newForkId()));
+    const freed = referenceTo<Probe>(new Handle(a, b.info, id, a.references.newForkId()));
     const unknown = { code: 'unknown_rref', maybeExecuted: false };
     expect(await errorOf(freed.rpcSync().run())).toMatchObject(unknown);
     expect(await errorOf(freed.toHere())).toMatchObject(unknown);

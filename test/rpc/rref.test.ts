@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { remote } from '../../rpc/api.ts';
 import { register } from '../../rpc/registry.ts';
-import { RRef } from '../../rpc/rref.ts';
+import { isRRef, RRef } from '../../rpc/rref.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
 import { add, echo, fail, fetchFrom, held, newGate } from '../support/services.ts';
 
@@ -215,7 +215,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     const chain: Disposable[] = [];
     let value: unknown = group.at(0).remote(1, forward, [path, 7]);
     let hops = 0;
-    while (RRef.is(value)) {
+    while (isRRef(value)) {
       chain.push(value);
       hops++;
       value = await value.toHere();
