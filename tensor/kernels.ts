@@ -11,6 +11,7 @@ import {
 import '@tensorflow/tfjs-backend-cpu';
 import { cast } from './kernels/cast.ts';
 import { complex, imag, real } from './kernels/complex.ts';
+import { complexAware } from './kernels/complex-arithmetic.ts';
 import { convFilterGrad } from './kernels/conv-filter-grad.ts';
 import { convInputGrad } from './kernels/conv-input-grad.ts';
 import { cpuConvFilterGrad } from './kernels/cpu-conv-filter-grad.ts';
@@ -79,6 +80,9 @@ export const REPAIRS: readonly Repair[] = [
   wasm('Complex', 'missing', 'complex64 tensors cannot be made', complex),
   wasm('Real', 'missing', 'complex64 tensors cannot be taken apart', real),
   wasm('Imag', 'missing', 'complex64 tensors cannot be taken apart', imag),
+  ...(['Add', 'Sub', 'Multiply', 'RealDiv'] as const).map((kernel) =>
+    wasm(kernel, 'wrong', 'garbage for complex64 tensors', complexAware(kernel)),
+  ),
   wasm('Einsum', 'missing', 'einsum does not run', cpuFallback('Einsum')),
   wasm(
     'Conv3DBackpropInputV2',
