@@ -5,8 +5,8 @@
 import { asError, GradwireError, isGradwireError } from '../errors.ts';
 import { activeScopeId, type TapeNode, tf } from '../tensor/index.ts';
 
-/** What tfjs says when a kernel gets a freed tensor, and when one is read. */
-const USE_OF_FREED = /reading 'backend'|is disposed/;
+/** What tfjs says when a freed tensor is read. */
+const USE_OF_FREED = /is disposed/;
 
 /**
  * Gradients of the `wanted` inputs of `node`, in their order, each a tensor of its own and kept: the caller owns them.
@@ -55,12 +55,16 @@ function run<R>(node: TapeNode, work: () => R): R {
   try {
     return work();
   } catch (thrown) {
-    if (isGradwireError(thrown)) throw thrown;
     const cause = asError(thrown);
-    const hint = USE_OF_FREED.test(cause.message)
-      ? '; it uses a tensor that was freed: give it what it needs as inputs, or by save'
-      : '';
-    const message = `${cause.message} (in the gradient of ${nameOf(node)}${hint})`;
+    if (isGradwireError(thrown, 'tensor_freed') || USE_OF_FREED.test(cause.message)) {
+      throw new GradwireError(
+        'tensor_freed',
+        `in the gradient of ${nameOf(node)}; it uses a tensor that was freed: give it what it needs as inputs, or by save`,
+        { cause },
+      );
+    }
+    if (isGradwireError(thrown)) throw thrown;
+    const message = `${cause.message} (in the gradient of ${nameOf(node)})`;
     const error = new Error(message, { cause });
     Object.defineProperty(error, 'name', { value: cause.name });
     throw error;

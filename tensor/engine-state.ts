@@ -61,6 +61,7 @@ interface StateInternals {
 interface EngineInternals {
   state: StateInternals;
   readonly backendInstance: unknown;
+  runKernel(kernel: string, inputs: TapeNode['inputs'], attrs?: object): unknown;
   getTensorsForGradient(
     name: string,
     inputs: TapeNode['inputs'],
@@ -144,13 +145,17 @@ function install(engine: EngineInternals): void {
     typeof old?.gradientDepth !== 'number' ||
     typeof old.kernelDepth !== 'number' ||
     !Array.isArray(old.scopeStack) ||
+    typeof engine.runKernel !== 'function' ||
     typeof engine.getTensorsForGradient !== 'function'
   ) {
     throw unexpected('fields of the engine are missing');
   }
   installed = copyWithAccessors(old);
   engine.state = installed;
-  if (engine.getTensorsForGradient !== wrapper) wrapSaving(engine);
+  if (engine.getTensorsForGradient !== wrapper) {
+    wrapSaving(engine);
+    refuseFreed(engine);
+  }
 }
 
 /**
@@ -210,6 +215,24 @@ function wrapSaving(engine: EngineInternals): void {
     return original.call(this, name, inputs, outputs);
   };
   engine.getTensorsForGradient = wrapper;
+}
+
+/** Without it an operation on a freed tensor fails somewhere inside tfjs, with a message that names nothing. */
+function refuseFreed(engine: EngineInternals): void {
+  const original = engine.runKernel;
+  engine.runKernel = function (this: EngineInternals, kernel, inputs, attrs) {
+    for (const name in inputs) {
+      const tensor = inputs[name];
+      if (tensor?.isDisposed === true) {
+        throw new GradwireError(
+          'tensor_freed',
+          `${kernel} was given a tensor of shape [${tensor.shape}] that has been freed: what a handler or a context makes ends ` +
+            'with it, unless it is returned, stored in the called object, kept by tf.keep, or a tf.Variable',
+        );
+      }
+    }
+    return original.call(this, kernel, inputs, attrs);
+  };
 }
 
 /** Records the product of a variable with itself and looks at everything that gradwire relies on. */

@@ -165,3 +165,18 @@ test('an engine of another shape is refused', async () => {
   expect(() => installEngineState()).toThrow(/engine_unavailable: tfjs-core 4\.22\.0 is not/);
   engine.state = state;
 });
+
+test('an operation on a freed tensor is refused by name, and the engine works on', async () => {
+  await tf.setBackend('cpu');
+  installEngineState();
+  await expectNoLeak(() => {
+    const [x, gone] = [tf.scalar(2), tf.tensor1d([1, 2])];
+    gone.dispose();
+    expect(() => tf.mul(x, gone)).toThrow(
+      /^tensor_freed: Multiply was given a tensor of shape \[2\]/,
+    );
+    expect(() => tf.tidy(() => tf.concat([gone, gone]))).toThrow(/^tensor_freed: Concat/);
+    expect(tf.tidy(() => tf.mul(x, x).dataSync()[0])).toBe(4);
+    x.dispose();
+  });
+});
