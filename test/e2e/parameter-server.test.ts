@@ -47,17 +47,24 @@ test.each([2, 4])(
     expect(trainers.map(({ rank }) => rank).sort()).toEqual(
       Array.from({ length: trainerCount }, (_, i) => i + 1),
     );
-    for (const { iterations, losses, memory } of trainers) {
+    for (const { iterations, memory } of trainers) {
       expect(iterations).toBe(25);
       const [first, last] = memory;
       expect(first?.iteration).toBe(10);
       expect(last).toEqual({ ...first, iteration: 25 });
       expect(last?.serverTensors).toBe(8);
-      expect(losses.at(-1)).toBeLessThan(losses[0] as number);
     }
+    // One batch says little: its loss may be an outlier.
+    const first = trainers.map(({ losses }) => losses[0] as number);
+    const last = trainers.flatMap(({ losses }) => losses.slice(-2));
+    expect(mean(last)).toBeLessThan(0.95 * mean(first));
   },
   180_000,
 );
+
+function mean(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+}
 
 async function failure(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
   const launch = ['run', '--standalone', '-n', '1', SCRIPT, ...args];
