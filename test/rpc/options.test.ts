@@ -110,3 +110,18 @@ test('options are needed', () => {
     expect(() => resolveOptions(none as never, {})).toThrow(/^invalid_argument: init takes/);
   }
 });
+
+test('an empty variable is none, and an empty token is refused', () => {
+  const empty = { GRADWIRE_TOKEN: '', MASTER_ADDR: '' };
+  const resolved = resolveOptions(least, empty);
+  expect(resolved).toMatchObject({ masterAddr: '127.0.0.1' });
+  expect(resolved.token).toBeUndefined();
+  const exposed = { ...least, masterAddr: '10.1.2.3', insecure: true };
+  expect(() => resolveOptions(exposed, empty)).toThrow(/needs a token/);
+  for (const token of ['', 'two words', 'line\n', 5 as unknown as string]) {
+    expect(() => resolveOptions({ ...least, token }, {})).toThrow(/^invalid_argument: the token/);
+  }
+  expect(() =>
+    resolveOptions({ name: 'w', initMethod: 'tcp://h:1?rank=&world_size=1' }, {}),
+  ).toThrow(/rank= is not a whole number/);
+});
