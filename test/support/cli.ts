@@ -43,8 +43,10 @@ export class CliRun implements AsyncDisposable {
     args: readonly string[],
     { flags = [], env = {} }: { flags?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
   ) {
+    // Jest forces colours on its workers if it has a terminal.
+    const { FORCE_COLOR: _forced, NO_COLOR: _none, ...outer } = process.env;
     this.#child = spawn(process.execPath, [...flags, main, ...args], {
-      env: { ...process.env, ...env },
+      env: { ...outer, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#closed = once(this.#child, 'close');
