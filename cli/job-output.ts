@@ -2,6 +2,7 @@
  * What the ranks of a job write: to the screen and into the logs, and the last lines of each stderr are kept for a report.
  * The result line is held back until the job has succeeded. Knows nothing of processes.
  */
+import type { BackPressure } from './back-pressure.ts';
 import type { Piece } from './lines.ts';
 import type { RankLogs } from './rank-logs.ts';
 import type { Screen, StreamName } from './terminal.ts';
@@ -22,8 +23,18 @@ export interface Tail {
   readonly isOnScreen: boolean;
 }
 
+export interface JobOutputSpec {
+  readonly screen: Screen;
+  /** Of what the screen writes to. */
+  readonly pressure: BackPressure;
+  readonly logs: RankLogs | undefined;
+  /** The rank whose last stdout line is the result. */
+  readonly resultRank: number | undefined;
+}
+
 export class JobOutput {
   readonly #screen: Screen;
+  readonly #pressure: BackPressure;
   readonly #logs: RankLogs | undefined;
   readonly #resultRank: number | undefined;
   readonly #tails = new Map<number, TailLine[]>();
@@ -31,8 +42,9 @@ export class JobOutput {
   #heldResult: string | undefined;
   #isHolding = true;
 
-  constructor(screen: Screen, logs: RankLogs | undefined, resultRank: number | undefined) {
+  constructor({ screen, pressure, logs, resultRank }: JobOutputSpec) {
     this.#screen = screen;
+    this.#pressure = pressure;
     this.#logs = logs;
     this.#resultRank = resultRank;
     if (logs === undefined) return;
@@ -42,14 +54,20 @@ export class JobOutput {
     );
   }
 
-  /** What a rank has written. */
-  take(rank: number, stream: StreamName, pieces: readonly Piece[]): void {
+  /** Takes what a rank has written; it is to write no more until the promise resolves, if there is one. */
+  take(rank: number, stream: StreamName, pieces: readonly Piece[]): Promise<void> | undefined {
     this.#logs?.write(rank, stream, pieces);
     for (const { kind, text } of pieces) {
       if (kind === 'status') this.#screen.status(rank, text);
       else if (stream === 'stdout' && rank === this.#resultRank) this.#hold(text);
       else this.#line(stream, rank, text);
     }
+    return this.#pressure.room();
+  }
+
+  /** The ranks are to end: nobody waits any more for a slow reader. */
+  hurry(): void {
+    this.#pressure.release();
   }
 
   /** Says something of the launcher itself; may hold several lines. */
@@ -65,6 +83,7 @@ export class JobOutput {
 
   /** Nothing more comes: takes the live progress away and shows the result, if there is one. */
   close(): void {
+    this.#pressure.release();
     this.#screen.close();
     if (this.#heldResult !== undefined) this.#screen.plain('stdout', this.#heldResult);
     this.#heldResult = undefined;

@@ -117,6 +117,7 @@ export class Job {
 
   #interrupt(signal: NodeJS.Signals): void {
     if (this.#interruption !== undefined) {
+      this.#output.hurry();
       this.#signalAll('SIGKILL');
       return;
     }
@@ -127,6 +128,7 @@ export class Job {
 
   #abandon(): void {
     this.#interruption ??= 'SIGPIPE';
+    this.#output.hurry();
     this.#stop();
   }
 

@@ -48,7 +48,11 @@ export interface RankProcess {
   signal(name: NodeJS.Signals): void;
 }
 
-export type OutputListener = (stream: StreamName, pieces: readonly Piece[]) => void;
+/** Takes what a rank has written. The stream is not read any further until the promise that it may give resolves. */
+export type OutputListener = (
+  stream: StreamName,
+  pieces: readonly Piece[],
+) => Promise<void> | undefined;
 
 /** How many names of workers are kept for a rank. */
 const WORKERS_LIMIT = 8;
@@ -116,7 +120,8 @@ function listen(child: ChildProcess): () => Pick<RankEnd, 'saidAtMs' | 'workers'
     const note = readNote(message);
     if (note?.gradwire === 'error') error = note.error;
     else if (note?.gradwire === 'exit') exitAtMs = note.atMs;
-    else if (note !== undefined && workers.length < WORKERS_LIMIT) workers.push(note.name);
+    else if (note !== undefined && workers.length < WORKERS_LIMIT && !workers.includes(note.name))
+      workers.push(note.name);
   });
   return () => ({ saidAtMs: error?.atMs ?? exitAtMs, workers, error });
 }
@@ -128,12 +133,16 @@ function forward(child: ChildProcess, name: StreamName, onOutput: OutputListener
   stream?.setEncoding('utf8');
   stream?.on('data', (chunk: string) => {
     isQuiet = false;
-    onOutput(name, splitter.push(chunk));
+    const room = onOutput(name, splitter.push(chunk));
+    if (room === undefined) return;
+    stream.pause();
+    // It cannot reject.
+    void room.then(() => stream.resume());
   });
   child.once('exit', () => {
     const timer = setInterval(() => {
       if (isQuiet) stream?.destroy();
-      isQuiet = true;
+      isQuiet = stream?.isPaused() === false;
     }, QUIET_MS);
     stream?.once('close', () => clearInterval(timer));
     if (stream?.closed !== false) clearInterval(timer);

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { extname } from 'node:path';
+import { BackPressure } from './back-pressure.ts';
 import { Job } from './job.ts';
 import { JobOutput } from './job-output.ts';
 import { RankLogs } from './rank-logs.ts';
@@ -29,7 +30,9 @@ export async function run(args: readonly string[]): Promise<number> {
   const { processCount: worldSize, resultRank, logDir } = options;
   const logs = logDir === undefined ? undefined : new RankLogs({ dir: logDir, runId, worldSize });
   try {
-    const screen = new Screen({ stdout: process.stdout, stderr: process.stderr }, process.env);
+    const { stdout, stderr } = process;
+    const screen = new Screen({ stdout, stderr }, process.env);
+    const pressure = new BackPressure([stdout, stderr]);
     const job = new Job(
       {
         worldSize,
@@ -38,9 +41,9 @@ export async function run(args: readonly string[]): Promise<number> {
         token: randomBytes(TOKEN_BYTES).toString('hex'),
         script: options.script,
         scriptArgs: options.scriptArgs,
-        isTerminal: process.stdout.isTTY === true,
+        isTerminal: stdout.isTTY === true,
       },
-      new JobOutput(screen, logs, resultRank),
+      new JobOutput({ screen, pressure, logs, resultRank }),
     );
     return await job.run();
   } finally {
