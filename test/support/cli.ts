@@ -23,8 +23,12 @@ export function standalone(n: number, ...args: readonly string[]): string[] {
 }
 
 /** Waits until `condition` holds; fails with what it waited for. */
-export async function until(what: string, condition: () => boolean): Promise<void> {
-  const limit = performance.now() + WAIT_LIMIT_MS;
+export async function until(
+  what: string,
+  condition: () => boolean,
+  limitMs: number = WAIT_LIMIT_MS,
+): Promise<void> {
+  const limit = performance.now() + limitMs;
   while (!condition()) {
     if (performance.now() > limit) throw new Error(`waited in vain: ${what}`);
     await delay(POLL_MS);
