@@ -1,8 +1,8 @@
 /**
  * Loaded first in every rank (`node --import`): ends the rank when its launcher is gone, even by SIGKILL, and tells the
  * launcher what it reports of a failure. The channel between them closes with the launcher, and the rank exits as soon
- * as its event loop turns; a rank that blocks its loop is left to the reaper (`reaper.ts`). Changes nothing else of what
- * the rank does, and does not keep it alive.
+ * as its event loop turns; a rank that blocks its loop is left to the reaper (`reaper.ts`), which knows of it unless the
+ * launcher was gone before the rank came here. Changes nothing else of what the rank does, and does not keep it alive.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { isMainThread } from 'node:worker_threads';
@@ -22,8 +22,17 @@ function tell(note: RankNote): void {
   }
 }
 
+/** What the rank starts itself (`fork`) gets the flags of Node from here, and is not to be guarded. */
+function leaveFlags(): void {
+  const at = process.execArgv.indexOf(import.meta.url);
+  if (at > 0) process.execArgv.splice(at - 1, 2);
+}
+
 // Threads of the rank load this module too; the channel is the main thread's.
-if (isMainThread && process.channel !== undefined) {
+if (isMainThread) {
+  leaveFlags();
+  const launcher = Number(new URL(import.meta.url).searchParams.get('launcher'));
+  if (process.channel === undefined || process.ppid !== launcher) process.exit(LAUNCHER_GONE);
   process.once('disconnect', () => process.exit(LAUNCHER_GONE));
   process.on('uncaughtExceptionMonitor', (error) => {
     try {
@@ -39,5 +48,5 @@ if (isMainThread && process.channel !== undefined) {
     const { name } = message as { readonly name?: unknown };
     if (typeof name === 'string') tell({ gradwire: 'worker', name });
   });
-  process.channel?.unref();
+  process.channel.unref();
 }

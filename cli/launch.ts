@@ -60,7 +60,10 @@ const WORKERS_LIMIT = 8;
 const QUIET_MS = 1000;
 
 // The guard is compiled beside this file, or stands beside it as source where Node runs TypeScript.
-const guard = new URL(`./child-guard${import.meta.url.slice(-3)}`, import.meta.url).href;
+const guard = new URL(
+  `./child-guard${import.meta.url.slice(-3)}?launcher=${process.pid}`,
+  import.meta.url,
+).href;
 
 /**
  * Starts a rank. The flags of the launcher's own Node (`process.execArgv`) are passed on. The rank is a process group of

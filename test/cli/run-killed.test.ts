@@ -1,4 +1,6 @@
 /** Nothing outlives its launcher, however that ends and whatever the ranks do. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { CliRun, descendants, expectGone, RANK_SCRIPT, standalone, until } from '../support/cli.ts';
@@ -32,6 +34,22 @@ test('stopped ranks end when the launcher is killed', async () => {
   run.kill('SIGKILL');
   await expectGone(all);
 });
+
+test.each([[[]], [['ipc' as const]]])(
+  'a rank whose launcher is gone before it comes to its script ends, with channels %j',
+  async (channels) => {
+    const guard = new URL('../../cli/child-guard.js?launcher=-1', import.meta.url).href;
+    const rank = spawn(process.execPath, ['--import', guard, RANK_SCRIPT, 'wait'], {
+      stdio: ['ignore', 'pipe', 'inherit', ...channels],
+    });
+    let said = '';
+    rank.stdout?.on('data', (text) => {
+      said += text;
+    });
+    expect(await once(rank, 'close')).toEqual([1, null]);
+    expect(said).toBe('');
+  },
+);
 
 test('without the reaper the job goes on, and ranks still notice that the launcher is gone', async () => {
   await using run = new CliRun(standalone(2, RANK_SCRIPT, 'wait'));
