@@ -57,6 +57,18 @@ function bytesRead(pid: number): number {
   return Number(/^rchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
 }
 
+/** Waits until a launcher reads nothing any more from ranks that have much to write. */
+async function standsStill(pid: number): Promise<void> {
+  const started = bytesRead(pid);
+  let [last, looks] = [started, 0];
+  await until('the launcher stands still', () => {
+    const now = bytesRead(pid);
+    looks = now === last && now > started ? looks + 1 : 0;
+    last = now;
+    return looks === 30;
+  });
+}
+
 test('a slow reader slows the ranks, and nothing is lost', async () => {
   const [count, length] = [1000, 30_000];
   const args = [RANK_SCRIPT, 'flood', String(count), String(length)];
@@ -65,13 +77,7 @@ test('a slow reader slows the ranks, and nothing is lost', async () => {
     flags: ['--max-old-space-size=32'],
     isUnread: true,
   });
-  let [last, looks] = [0, 0];
-  await until('the launcher stands still', () => {
-    const now = bytesRead(run.pid);
-    looks = now === last && now > length ? looks + 1 : 0;
-    last = now;
-    return looks === 30;
-  });
+  await standsStill(run.pid);
   run.read();
   expect(await run.code()).toBe(0);
   const lines = run.stdout.trimEnd().split('\n');
@@ -84,7 +90,7 @@ test('a slow reader slows the ranks, and nothing is lost', async () => {
 test('an interrupted job whose reader stands still ends', async () => {
   const args = [RANK_SCRIPT, 'flood', '1000', '30000'];
   await using run = new CliRun(standalone(2, ...args), { isUnread: true });
-  await until('the launcher reads', () => bytesRead(run.pid) > 500_000);
+  await standsStill(run.pid);
   run.kill('SIGINT');
   await until('the launcher has said so', () => run.stderr.includes('passing SIGINT'));
   run.kill('SIGINT');
