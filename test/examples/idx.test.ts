@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { DataError, loadMnist } from '../../examples/support/idx.ts';
+import { DataError } from '../../examples/support/data-file.ts';
+import { loadMnist } from '../../examples/support/idx.ts';
 
 let dir = '';
 beforeEach(async () => {
@@ -61,7 +62,12 @@ const spellings: readonly [string, (name: string, bytes: Buffer) => [string, Uin
 test.each(spellings)('reads %s files', async (_, spell) => {
   await write(Object.fromEntries(Object.entries(good).map(([name, b]) => spell(name, b))));
   const { train, test: heldOut } = await loadMnist(dir);
-  expect(train).toMatchObject({ count: 12, source: `MNIST (${dir})`, mean: 0.1307, std: 0.3081 });
+  expect(train).toMatchObject({
+    count: 12,
+    source: `IDX images (${dir})`,
+    mean: 0.1307,
+    std: 0.3081,
+  });
   expect([...train.labels]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
   expect(train.images).toHaveLength(12 * 784);
   expect(train.images[300]).toBe(300 % 256);
