@@ -54,11 +54,11 @@ const flagSpec = () =>
     data: {
       type: 'string',
       default: 'digits',
-      help: "digits: generated; mnist: downloaded on first use; else a folder with MNIST's four files, .gz or not (./mnist: one of that name)",
+      help: "digits (generated), mnist (downloaded on first use), or a folder with MNIST's four files; ./mnist is a folder of that name",
     },
     noVerify: {
       type: 'boolean',
-      help: "takes a folder whose files have MNIST's sizes but another content, such as Fashion-MNIST",
+      help: "takes files with MNIST's sizes but another content, such as Fashion-MNIST",
     },
     epochs: { type: 'int', default: 1, min: 1, help: 'passes over the training images' },
     iterations: { type: 'int', min: 1, help: 'steps of each trainer, instead of epochs' },

@@ -4,7 +4,7 @@
  */
 import { access, mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { DataError, faultOf } from './data-file.ts';
 import { DownloadError, type DownloadOptions, download } from './download.ts';
 import { type LockOptions, withFileLock } from './file-lock.ts';
@@ -44,7 +44,7 @@ export async function loadCachedMnist(options: MnistCacheOptions = {}): Promise<
       log(`${error.message}; downloading it again`);
     }
   }
-  await mkdir(folder, { recursive: true }).catch((cause: Error) => {
+  await makeFolder(folder).catch((cause: Error) => {
     throw new DataError(`${folder}: cannot be made: ${cause.message}`, { cause });
   });
   const lock = join(folder, 'lock');
@@ -123,6 +123,19 @@ function checkMirror(text: string): string {
     throw new DataError(`GRADWIRE_MNIST_MIRRORS: '${text}' is no http or https address`);
   }
   return text.endsWith('/') ? text : `${text}/`;
+}
+
+/** With the folders around it. (Node's own way never ends where one cannot be made for want of its parent, as in /proc.) */
+async function makeFolder(path: string): Promise<void> {
+  const make = (): Promise<void> =>
+    mkdir(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  await make().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await make();
+  });
 }
 
 async function allExist(paths: readonly string[]): Promise<boolean> {
