@@ -10,28 +10,27 @@ export type Files = Readonly<Record<string, Uint8Array>>;
 
 export class FileServer implements AsyncDisposable {
   readonly #server: Server;
+  /** Address of the server, with a slash at the end. */
+  readonly url: string;
   /** Path and range of each request, `/name bytes=3-`, as they came. */
   readonly requests: string[] = [];
 
   private constructor(server: Server) {
     this.#server = server;
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   }
 
   static async start(answer: Answer): Promise<FileServer> {
-    const server = createServer((request, response) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const files = new FileServer(server);
+    server.on('request', (request, response) => {
       const { range = '' } = request.headers;
       files.requests.push(`${request.url} ${range}`.trimEnd());
       answer(request, response);
     });
-    const files = new FileServer(server);
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
     return files;
-  }
-
-  /** Address of the server, with a slash at the end. */
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
