@@ -105,7 +105,7 @@ async function main(): Promise<void> {
   using json = rank === 1 && flags.json !== undefined ? new JsonLines(flags.json) : undefined;
   const { train, test } = await loadData(flags.data, { seed, verify: !flags.noVerify });
   if (rank === 1) {
-    const hint = flags.data === 'digits' ? ' (--data mnist for real ones)' : '';
+    const hint = flags.data === 'digits' ? ' (--data mnist for MNIST)' : '';
     console.log(`Data: ${train.source}, ${train.count} to train, ${test.count} to test${hint}`);
   }
   const { batchSize, epochs, iterations } = flags;

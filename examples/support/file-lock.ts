@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
-import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataError } from './data-file.ts';
@@ -108,7 +108,11 @@ async function acquire(path: string, id: string, options: LockOptions): Promise<
 async function create(path: string, id: string): Promise<boolean> {
   const holder: Holder = { pid: process.pid, host: machine(), id };
   try {
-    await writeFile(path, JSON.stringify(holder), { flag: 'wx' });
+    await using file = await open(path, 'wx');
+    await file.writeFile(JSON.stringify(holder)).catch(async (error: Error) => {
+      await rm(path, { force: true });
+      throw error;
+    });
     return true;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;

@@ -7,7 +7,7 @@ import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { DataError, faultOf } from './data-file.ts';
 import { DownloadError, type DownloadOptions, download } from './download.ts';
-import { type LockOptions, withFileLock } from './file-lock.ts';
+import { LOCK_PATIENCE_MS, type LockOptions, withFileLock } from './file-lock.ts';
 import { loadMnist, type Splits } from './idx.ts';
 import { MNIST_FILES, MNIST_MIRRORS, type MnistFile } from './mnist.ts';
 import { BYTES, Progress } from './progress.ts';
@@ -26,7 +26,7 @@ export interface MnistCacheOptions {
 }
 
 /** How long a trainer may be busy with this before it joins its group: as long as others may keep the lock, and its own turn. */
-export const MNIST_PATIENCE_MS: number = 60 * 60_000;
+export const MNIST_PATIENCE_MS: number = 2 * LOCK_PATIENCE_MS;
 
 /**
  * MNIST's two splits from the cache, verified; what is missing or damaged there is downloaded before.
