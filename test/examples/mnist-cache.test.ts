@@ -148,12 +148,9 @@ test('of processes that start together one downloads, the others wait and use it
   await using second = new Trainer(server.url);
   await using third = new Trainer(server.url);
   const all = [first, second, third];
-  await until(
-    () => all.filter(({ output }) => output.startsWith('Waiting for process')).length === 2,
-    15_000,
-  );
+  const waiting = () => all.filter(({ output }) => output.startsWith('Waiting for process'));
+  await until(() => held.length === 1 && waiting().length === 2, 15_000);
   answer = serving(FAKE_MIRROR);
-  expect(held).toHaveLength(1);
   held[0]?.();
   const result = [0, `MNIST (${folder}), 12 and 3`];
   expect(await Promise.all(all.map((trainer) => trainer.end()))).toEqual([result, result, result]);
