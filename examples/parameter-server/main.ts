@@ -102,7 +102,7 @@ async function main(): Promise<void> {
   }
 
   // Opened now: better to fail before the training than after it.
-  using json = rank === 1 && flags.json !== undefined ? new JsonLines(flags.json) : undefined;
+  const json = rank === 1 && flags.json !== undefined ? new JsonLines(flags.json) : undefined;
   const { train, test } = await loadData(flags.data, { seed, verify: !flags.noVerify });
   if (rank === 1) {
     const hint = flags.data === 'digits' ? ' (--data mnist for MNIST)' : '';
@@ -141,5 +141,8 @@ main().catch((error: Error) => {
   // What the user can mend is one line; anything else is a bug and shows where.
   const isUsage = error instanceof UsageError || error instanceof DataError;
   console.error(isUsage || isGradwireError(error) ? error.message : error.stack);
+  if (isGradwireError(error) && error.remoteStack !== undefined) {
+    console.error(`  on ${error.peer}: ${error.remoteStack.replaceAll('\n', '\n  ')}`);
+  }
   process.exit(isUsage ? 2 : 1);
 });

@@ -1,5 +1,5 @@
 /** What a run tells of itself for `--json`: records while it trains, and figures of all trainers at the end. */
-import { rpc, tf } from 'gradwire';
+import { getNumThreads, rpc, tf } from 'gradwire';
 
 /** Live tensors after some steps, while no step is under way. */
 export interface Memory {
@@ -107,11 +107,6 @@ export function lossFigures(
 
 function mean(numbers: readonly number[]): number {
   return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
-}
-
-// TODO PLACEHOLDER(threads): the package's own getNumThreads.
-function getNumThreads(): number {
-  return 1;
 }
 
 /** Number of live tensors in this process. */

@@ -113,13 +113,21 @@ interface Transfer {
 }
 
 /** Adds to the part file what the address has. @returns whether it went on from what was there */
-async function transfer(
+async function transfer(url: string, part: string, work: Transfer): Promise<boolean> {
+  const watch = new Watch(work.options.signal);
+  try {
+    return await transferWatched(url, part, { ...work, watch });
+  } finally {
+    watch.end();
+  }
+}
+
+async function transferWatched(
   url: string,
   part: string,
-  { from, target, options }: Transfer,
+  { from, target, options, watch }: Transfer & { readonly watch: Watch },
 ): Promise<boolean> {
-  const { connectMs = 10_000, stallMs = 30_000, view, signal } = options;
-  using watch = new Watch(signal);
+  const { connectMs = 10_000, stallMs = 30_000, view } = options;
   watch.expect(connectMs, `no answer within ${connectMs / 1000} s`);
   const response = await (options.fetch ?? fetch)(url, {
     // Unpacked on its way, the bytes would not be those that a range counts.
@@ -169,7 +177,7 @@ function rangeStart(headers: Headers): number | undefined {
 }
 
 /** Ends a request when what is expected of it does not come in time. */
-class Watch implements Disposable {
+class Watch {
   readonly #own = new AbortController();
   readonly signal: AbortSignal;
   #timer: NodeJS.Timeout | undefined;
@@ -185,7 +193,7 @@ class Watch implements Disposable {
   }
 
   /** Also gives the connection back whose body nobody has read. */
-  [Symbol.dispose](): void {
+  end(): void {
     clearTimeout(this.#timer);
     this.#own.abort();
   }

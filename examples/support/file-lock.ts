@@ -108,11 +108,15 @@ async function acquire(path: string, id: string, options: LockOptions): Promise<
 async function create(path: string, id: string): Promise<boolean> {
   const holder: Holder = { pid: process.pid, host: machine(), id };
   try {
-    await using file = await open(path, 'wx');
-    await file.writeFile(JSON.stringify(holder)).catch(async (error: Error) => {
+    const file = await open(path, 'wx');
+    try {
+      await file.writeFile(JSON.stringify(holder));
+    } catch (error) {
       await rm(path, { force: true });
       throw error;
-    });
+    } finally {
+      await file.close();
+    }
     return true;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;

@@ -15,7 +15,7 @@ afterEach(() => rmSync(dir, { recursive: true }));
 test('what an earlier run wrote is gone, each record is there at once', () => {
   const path = join(dir, 'run.jsonl');
   writeFileSync(path, 'of an earlier run');
-  using lines = new JsonLines(path);
+  const lines = new JsonLines(path);
   expect(readFileSync(path, 'utf8')).toBe('');
   lines.write({ event: 'step', text: 'a\nb' });
   expect(readFileSync(path, 'utf8')).toBe('{"event":"step","text":"a\\nb"}\n');
