@@ -5,6 +5,7 @@
 import * as core from '@tensorflow/tfjs-core';
 // Its bundle holds a copy of all gradients and registers them when it is loaded: that must come before.
 import '@tensorflow/tfjs-layers';
+import { conv3dTransposeGradient, withDilations } from './conv-gradients.ts';
 
 type Made = Record<string, () => core.Tensor>;
 
@@ -51,6 +52,34 @@ export const GRADIENT_REPAIRS: readonly GradientRepair[] = [
       return { params: () => core.scatterND(indices, single(dy), params.shape) };
     },
   },
+  ...['Conv2D', 'DepthwiseConv2dNative', 'Conv3D'].map(
+    (kernel): GradientRepair => ({
+      kernel,
+      state: 'missing',
+      reason: 'dilated convolutions are refused',
+      inputsToSave: ['x', 'filter'],
+      run: withDilations(core.getGradient(kernel)),
+    }),
+  ),
+  {
+    kernel: 'Conv3DBackpropInputV2',
+    state: 'missing',
+    reason: 'conv3dTranspose and its layer have no gradient',
+    inputsToSave: ['dy', 'filter'],
+    run: conv3dTransposeGradient,
+  },
+  ...['Equal', 'NotEqual', 'Greater', 'Less', 'LessEqual'].map(
+    (kernel): GradientRepair => ({
+      kernel,
+      state: 'missing',
+      reason: 'tf.grads refuses functions that compare',
+      inputsToSave: ['a', 'b'],
+      run: (_dy, [a, b]): Made => ({
+        a: () => core.zerosLike(a as core.Tensor),
+        b: () => core.zerosLike(b as core.Tensor),
+      }),
+    }),
+  ),
 ];
 
 /** Puts every replacement in place; a second call changes nothing. */
