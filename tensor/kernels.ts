@@ -9,6 +9,7 @@ import {
   unregisterKernel,
 } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import { batchNorm, cpuBatchNorm } from './kernels/batch-norm.ts';
 import { cast } from './kernels/cast.ts';
 import { complex, imag, real } from './kernels/complex.ts';
 import { complexAware } from './kernels/complex-arithmetic.ts';
@@ -105,6 +106,8 @@ export const REPAIRS: readonly Repair[] = [
     wasm(kernel, 'wrong', 'wrong or failing where images are not square', cpuFallback(kernel)),
     cpu(kernel, 'wrong', 'wrong or failing where images are not square', run),
   ]),
+  wasm('FusedBatchNorm', 'wrong', 'other statistics along any axis but the last', batchNorm),
+  cpu('FusedBatchNorm', 'wrong', 'other statistics along any axis but the last', cpuBatchNorm),
   wasm('Transform', 'wrong', 'other pixels than the coordinates say', cpuFallback('Transform')),
   wasm('Prelu', 'wrong', 'slopes are broadcast along leading axes only', prelu),
   ...['Max', 'Min', 'Mean', 'Prod'].map((kernel) =>

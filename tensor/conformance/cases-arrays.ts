@@ -107,6 +107,7 @@ export const ARRAY_CASES: readonly Case[] = [
     [[2, 4, 5]],
   ),
   smooth('split', (x) => [...tf.split(x, 2, 1), ...tf.split(x, [1, 2], 2)], [[2, 4, 3]]),
+  smooth('split and unstack of one', (x) => [...tf.split(x, 1, 1), ...tf.unstack(x)], [[1, 3]]),
   smooth('unstack', (x) => [...tf.unstack(x), ...tf.unstack(x, 1)], [[2, 3]]),
   smooth('concat', (a, b, c) => [tf.concat([a, b], 1), tf.concat([c, b, c], 0)], [
     [2, 3],

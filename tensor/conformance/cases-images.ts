@@ -55,6 +55,19 @@ export const IMAGE_CASES: readonly Case[] = [
     [[2, 4, 4, 2], [3, 3, 2, 2], [2]],
   ),
   smooth(
+    'depthwiseConv2d fused',
+    (x, k, b) =>
+      tf.fused.depthwiseConv2d({
+        x,
+        filter: k,
+        strides: 1,
+        pad: SAME,
+        bias: b,
+        activation: 'relu6',
+      }),
+    [[2, 4, 4, 2], [3, 3, 2, 2], [4]],
+  ),
+  smooth(
     'depthwiseConv2d',
     (x, k) => tf.depthwiseConv2d(x, k, 1, SAME),
     [
@@ -174,12 +187,6 @@ export const IMAGE_CASES: readonly Case[] = [
     'localResponseNormalization, all set',
     (x) => tf.localResponseNormalization(x, 2, 1.5, 0.7, 0.8),
     [[1, 3, 3, 7]],
-  ),
-  smooth(
-    'batchNorm',
-    (x, ...[m, v, o, s]) => tf.batchNorm(x, m, tf.add(tf.abs(v), 1) as tf.Tensor1D, o, s),
-    [[2, 3, 2, 4], [4], [4], [4], [4]],
-    [[5, 3], [3], [3], [3], [3]],
   ),
   smooth('resizeBilinear, square', (x) => tf.image.resizeBilinear(x, [6, 6]), [[2, 4, 4, 2]]),
   smooth(

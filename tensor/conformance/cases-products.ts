@@ -42,5 +42,17 @@ export const PRODUCT_CASES: readonly Case[] = [
     [2, 3, 4],
     [2, 4, 2],
   ]),
-  smooth('gramSchmidt', (x) => tf.linalg.gramSchmidt(x) as tf.Tensor2D, [[2, 3]]),
+  smooth('dot of matrix and vector', (a, b) => tf.dot(a, b), [[3, 4], [4]]),
+  ...(['relu', 'relu6', 'sigmoid', 'leakyrelu', 'linear'] as const).map((activation) =>
+    smooth(
+      `matMul fused, ${activation}`,
+      (a, b, bias) => tf.fused.matMul({ a, b, bias, activation, leakyreluAlpha: 0.3 }),
+      [[3, 4], [4, 5], [5]],
+    ),
+  ),
+  smooth(
+    'matMul fused, prelu',
+    (a, b, s) => tf.fused.matMul({ a, b, activation: 'prelu', preluActivationWeights: s }),
+    [[3, 4], [4, 5], [5]],
+  ),
 ];
