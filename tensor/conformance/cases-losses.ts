@@ -123,7 +123,15 @@ const composites: readonly Case[] = [
       [2, 4],
     ],
   ),
-  smooth('qr', (x) => tf.linalg.qr(x), [[3, 3]]),
+  smooth(
+    'qr, signs aside',
+    (x) => {
+      const [q, r] = tf.linalg.qr(x);
+      const signs = tf.sign(tf.sum(tf.mul(r, tf.eye(3)), 1));
+      return [tf.mul(q, signs), tf.mul(r, tf.expandDims(signs, 1))];
+    },
+    [[3, 3]],
+  ),
   smooth('bandPart', (x) => tf.linalg.bandPart(x, 1, 0), [[3, 4]]),
   smooth('gramSchmidt', (x) => tf.linalg.gramSchmidt(x) as tf.Tensor2D, [[2, 3]]),
   smooth('grayscaleToRGB', (x) => tf.image.grayscaleToRGB(x), [[2, 3, 1]]),

@@ -4,7 +4,7 @@
 export const BOUND = 1e-4;
 
 /** The most by which a derivative may differ from finite differences: those are taken of results in float32. */
-export const DIFFERENCE_BOUND = 2e-3;
+export const DIFFERENCE_BOUND = 1e-3;
 
 /**
  * The least that a difference is relative to. The numbers that go in are of size 1, and so is what cancels out in smaller

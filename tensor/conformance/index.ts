@@ -5,4 +5,6 @@
 export { type Case, elements, factors, type Kind } from './case.ts';
 export { CASES } from './cases.ts';
 export { BOUND, DIFFERENCE_BOUND, largestDifference, relativeDifference } from './compare.ts';
+export { SAMPLES } from './gen/goldens.ts';
+export { GOLDENS, goldenDifference, reasonWithoutGolden, unpacked } from './goldens.ts';
 export { differenceOf, hasGradient, measure, type Results } from './measure.ts';
