@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { GradwireError } from '../errors.ts';
 import { outside, startEngine } from '../tensor/index.ts';
 import { GrpcTransport } from './grpc/transport.ts';
-import { type InitOptions, resolveOptions } from './options.ts';
+import { type InitOptions, localProcesses, resolveOptions } from './options.ts';
 import type { Connection, Member, Transport, TransportNode } from './transport.ts';
 import { MemoryTransport } from './transport-memory.ts';
 import { WorkerNode } from './worker.ts';
@@ -24,7 +24,7 @@ const CARRIERS: Readonly<Record<'grpc' | 'memory', Transport>> = {
  */
 export async function init(options: InitOptions): Promise<Worker> {
   const resolved = resolveOptions(options, process.env);
-  await startEngine(resolved.engine);
+  await startEngine(resolved.engine, localProcesses(resolved));
   const { transport, initTimeoutMs } = resolved;
   const carrier = typeof transport === 'string' ? CARRIERS[transport] : transport;
   // Sockets keep the asynchronous flow in which they were made: none of the user's.

@@ -31,7 +31,7 @@ export interface InitOptions {
   readonly transport?: 'grpc' | 'memory' | Transport;
   /** Longest message in bytes that is sent or accepted, at least 64 KiB. Default: 1 GiB. */
   readonly maxMessageBytes?: number;
-  /** Tensor engine to start. Default: GRADWIRE_ENGINE, else wasm. */
+  /** Tensor engine to start, on GRADWIRE_THREADS threads. Default: GRADWIRE_ENGINE, else wasm. */
   readonly engine?: EngineName;
 }
 
@@ -130,6 +130,11 @@ function isTransport(transport: unknown): boolean {
   if (typeof transport === 'string') return transport === 'grpc' || transport === 'memory';
   if (typeof transport !== 'object' || transport === null) return false;
   return 'start' in transport && typeof transport.start === 'function';
+}
+
+/** Processes of the group on this host, as far as can be told: all, if the master can be reached from here only. */
+export function localProcesses({ transport, masterAddr, worldSize }: ResolvedOptions): number {
+  return transport !== 'memory' && isLoopback(masterAddr) ? worldSize : 1;
 }
 
 /** @throws GradwireError `invalid_argument` unless positive; Infinity is allowed */

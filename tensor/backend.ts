@@ -3,15 +3,18 @@
  * is computed with them; kernels.ts repairs that.
  */
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import * as core from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-backend-wasm';
+import { getThreadsCount } from '@tensorflow/tfjs-backend-wasm';
 import { asError, GradwireError } from '../errors.ts';
 import { installGradients } from './gradients.ts';
 import { makeComplexReadable } from './kernels/complex.ts';
 import type { BackendWasm } from './kernels/wasm-heap.ts';
 import { installKernels } from './kernels.ts';
 import { withoutEmscriptenListeners } from './process-listeners.ts';
+import { askedThreads, threadCount } from './threads/count.ts';
+import { makeThreadedEngine } from './threads/engine.ts';
 
 /** The engines that can be asked for. */
 export type EngineName = 'wasm' | 'cpu';
@@ -24,26 +27,39 @@ const PRIORITY: Readonly<Record<EngineName, number>> = { wasm: 2, cpu: 1 };
 /** Instances that were made ahead of their use, to learn whether that works; a factory hands each out once. */
 const premade = new Map<EngineName, core.KernelBackend>();
 let lastStart: Promise<unknown> = Promise.resolve();
+/** Processes of the job on this host, as far as the program has said. */
+let processesHere = 1;
 
 /**
- * Makes an engine ready and current, and returns its name; at once if it is already.
+ * Makes an engine ready and current, and returns its name; at once if it is already. The engine wasm computes with
+ * `GRADWIRE_THREADS` threads; by default with its share of the cores of this host, 1 to 16.
  *
  * @param name which engine. Default: the environment variable `GRADWIRE_ENGINE`, else the engine that the program chose
  *   with `tf.setBackend`, else `wasm`. If nobody asked for `wasm` and it cannot be loaded, `cpu` is taken, which one line
  *   on stderr says: it is 30 times slower.
+ * @param localProcesses how many processes of the job share this host, if `LOCAL_WORLD_SIZE` does not say it. Default: 1
  * @throws GradwireError `engine_unavailable` if the engine cannot be loaded, or if the process also holds another version
- *   of tfjs-core; `invalid_argument` for an unknown name
+ *   of tfjs-core; `invalid_argument` for an unknown name or number of threads
  */
-export async function startEngine(name?: EngineName): Promise<string> {
+export async function startEngine(name?: EngineName, localProcesses = 1): Promise<string> {
   const asked = name ?? fromEnvironment();
+  askedThreads(process.env);
   if (asked !== undefined && !(asked in PRIORITY)) {
     throw new GradwireError('invalid_argument', `no engine ${asked}: there are wasm and cpu`);
   }
   refuseOtherVersions();
   // One at a time: tfjs fails the first of two initializations that overlap.
-  const started = lastStart.then(() => start(asked));
+  const started = lastStart.then(() => {
+    processesHere = localProcesses;
+    return start(asked);
+  });
   lastStart = started.catch(() => undefined);
   return started;
+}
+
+/** Threads that the current engine computes with, this one included. PyTorch: `torch.get_num_threads`. */
+export function getNumThreads(): number {
+  return core.getBackend() === 'wasm' && isReady('wasm') ? getThreadsCount() : 1;
 }
 
 async function start(asked: EngineName | undefined): Promise<string> {
@@ -147,10 +163,28 @@ function loadedCores(): Map<string, string> {
   return found;
 }
 
+async function makeWasm(makeSingle: Factory): Promise<core.KernelBackend> {
+  const { env } = process;
+  const threads = threadCount({
+    env,
+    cores: availableParallelism(),
+    localProcesses: processesHere,
+  });
+  if (threads > 1) {
+    try {
+      return await makeThreadedEngine(threads);
+    } catch (error) {
+      if (askedThreads(env) !== undefined) throw error;
+      process.stderr.write(`gradwire: computing with one thread: ${reasonOf(error)}\n`);
+    }
+  }
+  return withoutEmscriptenListeners(async () => makeSingle());
+}
+
 wrapFactory('wasm', (make) => async () => {
   // Asked here, because Emscripten would print its own complaint.
   if (!('WebAssembly' in globalThis)) throw new Error('this process has no WebAssembly');
-  const backend = await withoutEmscriptenListeners(async () => make());
+  const backend = await makeWasm(make);
   makeComplexReadable(backend as BackendWasm);
   return backend;
 });

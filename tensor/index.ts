@@ -1,5 +1,5 @@
 export { AsyncSlot, outside } from './async-slot.ts';
-export { type EngineName, startEngine } from './backend.ts';
+export { type EngineName, getNumThreads, startEngine } from './backend.ts';
 export { claim, unclaim } from './claims.ts';
 export {
   checkHeader,
