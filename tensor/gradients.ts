@@ -90,6 +90,11 @@ export const GRADIENT_REPAIRS: readonly GradientRepair[] = [
   ...['Equal', 'NotEqual', 'Greater', 'Less', 'LessEqual', 'LogicalAnd', 'LogicalOr'].map(
     (kernel) => noneThrough(kernel, ['a', 'b']),
   ),
+  {
+    ...noneThrough('FloorDiv', ['a', 'b']),
+    state: 'wrong',
+    reason: 'that of div, where there is none',
+  },
   ...['All', 'Any', 'LogicalNot'].map((kernel) => noneThrough(kernel, ['x'])),
 ];
 

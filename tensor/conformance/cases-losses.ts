@@ -149,6 +149,19 @@ const composites: readonly Case[] = [
     PAIR,
   ),
   smooth(
+    'masked by kinds of numbers',
+    (x) => {
+      const special = tf.logicalOr(
+        tf.logicalNot(tf.isFinite(x)),
+        tf.logicalOr(tf.isNaN(x), tf.isInf(x)),
+      );
+      const mask = tf.logicalOr(special, tf.all(tf.greater(x, -9), 1, true));
+      return tf.where(mask, tf.square(x), x);
+    },
+    [[3, 4]],
+  ),
+  smooth('floorDiv', (a, b) => tf.mul(a, tf.cast(tf.floorDiv(a, positive(b)), 'float32')), PAIR),
+  smooth(
     'chosen by argMax',
     (x) => {
       const best = tf.oneHot(tf.argMax(x, 1) as tf.Tensor1D, 4);

@@ -386,6 +386,8 @@ case("meshgrid", lambda a, b: torch.meshgrid(a, b, indexing="xy"), [3], [4])
 case("frames of a signal", lambda x: x.unfold(0, 4, 2), [10])
 case("ensureShape, cast", lambda x: x + 0, [2, 3])
 case("masked by comparisons", lambda a, b: a * b * ((a < 1) & ~(b <= -1) & ((a >= b) | (a != b))) + 1, P34, P34)
+case("masked by kinds of numbers", lambda x: x**2, P34)
+case("floorDiv", lambda a, b: a * torch.div(a, away(b), rounding_mode="floor"), P34, P34)
 case("chosen by argMax", lambda x: x * (F.one_hot(x.argmax(1), 4) + F.one_hot(x.argmin(1), 4)), P34)
 
 
