@@ -2,6 +2,27 @@
 import * as tf from '../tf.ts';
 import { type Case, smooth, underived } from './case.ts';
 
+/** Large enough to be divided among threads. */
+const large: readonly Case[] = [
+  smooth('large matMul', (a, b) => tf.matMul(a, b), [
+    [70, 90],
+    [90, 50],
+  ]),
+  smooth('large matMul, transposed', (a, b) => tf.matMul(a, b, true, true), [
+    [90, 70],
+    [50, 90],
+  ]),
+  smooth('large conv2d', (x, k) => tf.conv2d(x, k, 1, 'same'), [
+    [2, 20, 20, 6],
+    [3, 3, 6, 8],
+  ]),
+  smooth('large depthwiseConv2d', (x, k) => tf.depthwiseConv2d(x, k, 1, 'valid'), [
+    [2, 20, 20, 6],
+    [3, 3, 6, 2],
+  ]),
+  smooth('large softmax', (x) => tf.softmax(x), [[100, 40]]),
+];
+
 export const PRODUCT_CASES: readonly Case[] = [
   ...(
     [
@@ -55,4 +76,5 @@ export const PRODUCT_CASES: readonly Case[] = [
     (a, b, s) => tf.fused.matMul({ a, b, activation: 'prelu', preluActivationWeights: s }),
     [[3, 4], [4, 5], [5]],
   ),
+  ...large,
 ];

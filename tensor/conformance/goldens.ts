@@ -13,19 +13,20 @@ export const GOLDENS: Readonly<Record<string, Results>> = Object.fromEntries(
 
 /** Why a case has no golden values: the first of these that its name matches. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/^large /, 'a small one of its kind is compared'],
   [/ of integers$/, 'integers are compared between engines'],
-  [/, equal elements$/, 'PyTorch gives it to others of equal elements'],
-  [/isNaN|cast|logical|comparisons|zerosLike|all and any|arg(Max|Min)/, 'has no gradient'],
-  [/searchSorted|unique|oneHot|nonMaxSuppression|floorDiv/, 'has no gradient'],
-  [/by 0|no number|of 0|of nothing|any signs/, 'there is no number to compare'],
+  [/, equal elements$/, 'PyTorch gives the gradient to others of equal elements'],
+  [/isNaN|cast|logical|comparisons|zerosLike|all and any|arg(Max|Min)/, 'no gradient to compare'],
+  [/searchSorted|unique|oneHot|nonMaxSuppression|floorDiv/, 'no gradient to compare'],
+  [/by 0|no number|of 0|of nothing|any signs/, 'infinities are compared between engines'],
   [/[dD]ropout|Noise/, 'PyTorch has other random numbers'],
   [/upSampling2d bilinear|resizing nearest|resize/, 'PyTorch samples at other points'],
   [/^(cropAndResize|transform|rotateWithOffset|rgbToGrayscale|flipLeftRight)/, 'not in PyTorch'],
   [/^(dilation2d|spaceToBatchND|batchToSpaceND|depthToSpace)/, 'not in PyTorch'],
   [/^(gramSchmidt|stridedSlice|bincount|sparse|tensorScatterUpdate)/, 'not in PyTorch'],
   [/over no axes|pool avg dilated|maxPoolWithArgmax/, 'means another thing in PyTorch'],
-  [/^cumprod|^topk/, 'one of its kind is compared, and it has no gradient'],
-  [/complex/, 'tfjs has no gradient for it'],
+  [/^cumprod|^topk/, 'no gradient to compare'],
+  [/complex/, 'no gradient to compare'],
 ];
 
 /** Why PyTorch is not asked; undefined if it is, or if nobody knows. */

@@ -1,0 +1,45 @@
+/**
+ * The process in which `gradwire doctor --grads` runs all cases on one engine: threads are fixed for each process. It sends
+ * what it finds to its parent, case by case, and compares nothing but finite differences.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { CASES, differenceOf, measure } from '../tensor/conformance/index.ts';
+import { type EngineName, getNumThreads, startEngine } from '../tensor/index.ts';
+import type { Finding } from './doctor-process.ts';
+
+function say(finding: Finding): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.send?.(finding, (error: Error | null) => (error === null ? resolve() : reject(error)));
+  });
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+async function run(engine: EngineName): Promise<void> {
+  try {
+    await startEngine(engine);
+  } catch (error) {
+    await say({ kind: 'failure', reason: messageOf(error) });
+    return;
+  }
+  await say({ kind: 'start', threads: getNumThreads() });
+  for (const each of CASES) {
+    const { name } = each;
+    try {
+      const results = measure(each);
+      // Finite differences are of the engine that the others are compared with.
+      const isDerived = engine === 'cpu' && each.kind === 'smooth';
+      const difference = isDerived ? differenceOf(each) : undefined;
+      await say({ kind: 'case', name, results, ...(difference !== undefined && { difference }) });
+    } catch (error) {
+      await say({ kind: 'case', name, reason: messageOf(error) });
+    }
+    // The end of the parent is seen between two turns.
+    await setImmediate();
+  }
+  await say({ kind: 'end' });
+}
+
+await run(process.argv[2] as EngineName);
+process.disconnect();
