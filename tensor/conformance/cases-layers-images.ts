@@ -39,6 +39,23 @@ const convolutions: readonly Case[] = [
     IMAGE,
   ),
   layer(
+    'conv2d dilated',
+    () => layers.conv2d({ filters: 2, kernelSize: 2, dilationRate: [2, 1], padding: 'same' }),
+    IMAGE,
+  ),
+  layer(
+    'conv2d dilated, channels first, tanh',
+    () =>
+      layers.conv2d({
+        filters: 2,
+        kernelSize: 2,
+        dilationRate: 2,
+        dataFormat: 'channelsFirst',
+        activation: 'tanh',
+      }),
+    [[2, 2, 5, 6]],
+  ),
+  layer(
     'conv2d, channels first',
     () => layers.conv2d({ filters: 2, kernelSize: 2, dataFormat: 'channelsFirst', useBias: false }),
     [[2, 2, 5, 6]],

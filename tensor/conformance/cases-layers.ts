@@ -51,6 +51,21 @@ const norms: readonly Case[] = [
     () => layers.batchNormalization({ epsilon: 0.1, momentum: 0.5 }),
     [[6, 3]],
   ),
+  training(
+    'batchNormalization in training, not scaled',
+    () => layers.batchNormalization({ scale: false }),
+    [[6, 3]],
+  ),
+  training(
+    'batchNormalization in training, axis 1, not centred',
+    () => layers.batchNormalization({ axis: 1, center: false }),
+    [[4, 3, 2]],
+  ),
+  layer(
+    'batchNormalization without weights',
+    () => layers.batchNormalization({ center: false, scale: false }),
+    [[6, 3]],
+  ),
   layer('batchNormalization', () => layers.batchNormalization(), [[6, 3]], [[2, 3, 3, 2]]),
   layer('batchNormalization, axis 1', () => layers.batchNormalization({ axis: 1 }), [[4, 3, 2]]),
   layer('layerNormalization', () => layers.layerNormalization(), [[4, 6]], [[2, 3, 5]]),

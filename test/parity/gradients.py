@@ -444,6 +444,11 @@ norm_layer(" in training", X6, 3, training=True)
 norm_layer(" in training, images", [2, 3, 3, 2], 2, training=True)
 norm_layer(" in training, axis 1", [4, 3, 2], 3, axis=1, training=True)
 norm_layer(" in training, of other epsilon", X6, 3, eps=0.1, training=True)
+layer("batchNormalization in training, not scaled", lambda x, b, *_: batch_norm(x, None, b, None, None, training=True),
+      X6, weights=[[3]], state=[[3], Variance([3])])
+layer("batchNormalization in training, axis 1, not centred", lambda x, g, *_: batch_norm(x, g, None, None, None, 1, training=True),
+      [4, 3, 2], weights=[[3]], state=[[3], Variance([3])])
+layer("batchNormalization without weights", lambda x, m, v: batch_norm(x, None, None, m, v), X6, state=[[3], Variance([3])])
 layer("layerNormalization", lambda x, g, b: F.layer_norm(x, [6], g, b, 1e-3), [4, 6], weights=[[6], [6]])
 layer("layerNormalization, two axes", lambda x, g, b: F.layer_norm(x, [3, 4], g, b, 1e-3), [2, 3, 4], weights=[[3, 4], [3, 4]])
 layer("add", lambda a, b, c: a + b + c, *[[2, 3]] * 3)
@@ -477,6 +482,8 @@ conv_layer("conv2d same, strides", IMAGE, [3, 3, 2, 3], strides=[2, 1], pad="sam
 for name in "relu sigmoid elu tanh".split():
     conv_layer(f"conv2d {name}", IMAGE, [3, 3, 2, 3], ACTIVATIONS[name], pad="same")
 conv_layer("conv2d dilated, relu", IMAGE, [2, 2, 2, 2], F.relu, dilations=2)
+conv_layer("conv2d dilated", IMAGE, [2, 2, 2, 2], pad="same", dilations=[2, 1])
+layer("conv2d dilated, channels first, tanh", lambda x, k, b: first(torch.tanh(conv(last(x), k, 1, "valid", 2) + b)), [2, 2, 5, 6], weights=[[2, 2, 2, 2], [2]])
 layer("conv2d, channels first", lambda x, k: first(conv(last(x), k)), [2, 2, 5, 6], weights=[[2, 2, 2, 2]])
 conv_layer("conv3d", VOLUME, [2, 2, 3, 2, 2])
 conv_layer("conv3d same, dilated", VOLUME, [2, 2, 2, 2, 2], pad="same", dilations=2)
