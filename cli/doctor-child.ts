@@ -42,4 +42,3 @@ async function run(engine: EngineName): Promise<void> {
 }
 
 await run(process.argv[2] as EngineName);
-process.disconnect();

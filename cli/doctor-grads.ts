@@ -15,7 +15,7 @@ const OTHERS: readonly Configuration[] = [
 const ENDED_BY = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** @returns 0 if everything agrees, 1 if not, 128 + n after signal n */
-export async function doctorGrads({ isJson }: Pick<DoctorOptions, 'isJson'>): Promise<number> {
+export async function doctorGrads({ isJson }: DoctorOptions): Promise<number> {
   const stop = new AbortController();
   let endedBy: NodeJS.Signals | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {

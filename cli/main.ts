@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command `gradwire`: chooses the subcommand, and turns its end into an exit code. */
 import { createRequire } from 'node:module';
+import { doctor } from './doctor.ts';
 import { DOCTOR_USAGE } from './doctor-options.ts';
 import { signalExitCode } from './launch.ts';
 import { run } from './run.ts';
@@ -14,8 +15,7 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
     case 'run':
       return run(args);
     case 'doctor':
-      // Loaded for this alone: the launcher has no need of the engines.
-      return (await import('./doctor.ts')).doctor(args);
+      return doctor(args);
     case '--help':
     case '-h':
       process.stdout.write(`${RUN_USAGE}\n\n${DOCTOR_USAGE}\n\ngradwire --help | --version\n`);

@@ -13,6 +13,7 @@ import { batchNorm, cpuBatchNorm } from './kernels/batch-norm.ts';
 import { cast } from './kernels/cast.ts';
 import { complex, imag, real } from './kernels/complex.ts';
 import { complexAware } from './kernels/complex-arithmetic.ts';
+import { complexFallback } from './kernels/complex-fallback.ts';
 import { convFilterGrad } from './kernels/conv-filter-grad.ts';
 import { convInputGrad } from './kernels/conv-input-grad.ts';
 import { cpuConvFilterGrad } from './kernels/cpu-conv-filter-grad.ts';
@@ -81,6 +82,9 @@ export const REPAIRS: readonly Repair[] = [
   wasm('Complex', 'missing', 'complex64 tensors cannot be made', complex),
   wasm('Real', 'missing', 'complex64 tensors cannot be taken apart', real),
   wasm('Imag', 'missing', 'complex64 tensors cannot be taken apart', imag),
+  ...['FFT', 'IFFT', 'ComplexAbs'].map((kernel) =>
+    wasm(kernel, 'missing', 'complex64 tensors have no transforms', complexFallback(kernel)),
+  ),
   ...(['Add', 'Sub', 'Multiply', 'RealDiv'] as const).map((kernel) =>
     wasm(kernel, 'wrong', 'garbage for complex64 tensors', complexAware(kernel)),
   ),

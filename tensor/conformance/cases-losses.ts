@@ -1,6 +1,6 @@
 /** Losses, and what is made of several operations: normalizations, cells, decompositions. */
 import * as tf from '../tf.ts';
-import { type Case, smooth, underived } from './case.ts';
+import { type Case, constant, smooth, underived } from './case.ts';
 
 const { losses } = tf;
 
@@ -104,6 +104,22 @@ const norms: readonly Case[] = [
   smooth('moments of all', (x) => Object.values(tf.moments(x)), [[3, 4]]),
 ];
 
+const transforms: readonly Case[] = [
+  underived('fft', (a, b) => parts(tf.fft(tf.complex(a, b))), [
+    [2, 8],
+    [2, 8],
+  ]),
+  underived('ifft', (a, b) => parts(tf.ifft(tf.complex(a, b))), [[6], [6]]),
+  underived('rfft, irfft', (x) => [...parts(tf.rfft(x)), tf.irfft(tf.rfft(x))], [[2, 8]]),
+  underived('abs of complex numbers', (a, b) => tf.abs(tf.complex(a, b)), [[6], [6]]),
+  // The engines draw other numbers, but what is certain is the same on all.
+  constant('multinomial of certainties', (x) => tf.multinomial(tf.mul(x, 1e3), 6, 7), [[2, 3]]),
+];
+
+function parts(x: tf.Tensor): tf.Tensor[] {
+  return [tf.real(x), tf.imag(x)];
+}
+
 const composites: readonly Case[] = [
   smooth(
     'basicLSTMCell',
@@ -171,6 +187,7 @@ const composites: readonly Case[] = [
     [[3, 4]],
   ),
   underived('rgbToGrayscale', (x) => tf.image.rgbToGrayscale(x), [[2, 2, 3]]),
+  ...transforms,
 ];
 
 export const LOSS_CASES: readonly Case[] = [...lossCases, ...norms, ...composites];

@@ -17,7 +17,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/ of integers$/, 'integers are compared between engines'],
   [/, equal elements$/, 'PyTorch gives the gradient to others of equal elements'],
   [/isNaN|cast|logical|comparisons|zerosLike|all and any|arg(Max|Min)/, 'no gradient to compare'],
-  [/searchSorted|unique|oneHot|nonMaxSuppression|floorDiv/, 'no gradient to compare'],
+  [/multinomial|searchSorted|unique|oneHot|nonMaxSuppression|floorDiv/, 'no gradient to compare'],
   [/by 0|no number|of 0|of nothing|any signs/, 'infinities are compared between engines'],
   [/[dD]ropout|Noise/, 'PyTorch has other random numbers'],
   [/upSampling2d bilinear|resizing nearest|resize/, 'PyTorch samples at other points'],

@@ -388,6 +388,11 @@ case("ensureShape, cast", lambda x: x + 0, [2, 3])
 case("masked by comparisons", lambda a, b: a * b * ((a < 1) & ~(b <= -1) & ((a >= b) | (a != b))) + 1, P34, P34)
 case("masked by kinds of numbers", lambda x: x**2, P34)
 case("floorDiv", lambda a, b: a * torch.div(a, away(b), rounding_mode="floor"), P34, P34)
+apart = lambda z: [z.real, z.imag]
+case("fft", lambda a, b: apart(torch.fft.fft(torch.complex(a, b))), [2, 8], [2, 8], kind="forward")
+case("ifft", lambda a, b: apart(torch.fft.ifft(torch.complex(a, b))), [6], [6], kind="forward")
+case("rfft, irfft", lambda x: [*apart(torch.fft.rfft(x)), x], [2, 8], kind="forward")
+case("abs of complex numbers", torch.hypot, [6], [6], kind="forward")
 case("chosen by argMax", lambda x: x * (F.one_hot(x.argmax(1), 4) + F.one_hot(x.argmin(1), 4)), P34)
 
 
