@@ -40,7 +40,9 @@ const UNCOVERED: Readonly<Record<string, string>> = {
 
 /** Gradients that tfjs registers and no case runs, and why. */
 const UNREACHED: Readonly<Record<string, string>> = {
-  ComplexAbs: 'tfjs makes no gradient reach complex numbers',
+  BroadcastTo: 'no engine has that kernel: broadcastTo runs Tile',
+  ComplexAbs: 'tfjs lets no gradient reach complex numbers',
+  LogSoftmax: 'no engine has that kernel: logSoftmax brings its gradient',
 };
 
 test('every layer of tf.layers has a case or a reason', () => {
@@ -77,9 +79,9 @@ test('every gradient that tfjs has is run by a case or has a reason', async () =
   expect(Object.keys(UNREACHED).filter((name) => reached.has(name))).toEqual([]);
 });
 
+/** The registry of gradients cannot be listed, but the names of all kernels are exported. */
 function kernelNames(): string[] {
-  const constants = Object.values(tf).filter((value) => typeof value === 'string');
-  return [...new Set(constants)].filter((name) => tf.getKernel(name, 'cpu') !== undefined);
+  return [...new Set(Object.values(tf).filter((value) => typeof value === 'string'))];
 }
 
 test('PyTorch is asked about every case, or there is a reason', () => {
