@@ -1,8 +1,15 @@
 /** A worker as its user sees it. */
+import type { Observable } from 'rxjs';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
 import type { CallOptions, Here, Rest } from './types.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
+
+/** A member is gone: it left by `shutdown`, or its connection broke without a word. */
+export interface MemberEvent {
+  readonly type: 'left' | 'dead';
+  readonly worker: WorkerInfo;
+}
 
 /**
  * One member of a group, made by `init`. Several can live in one process; the functions of module rpc speak for the current
@@ -18,6 +25,12 @@ export interface Worker extends AsyncDisposable {
 
   /** All members, by rank. */
   getWorkerInfos(): readonly WorkerInfo[];
+
+  /**
+   * Members that are gone, as soon as this worker knows it. A subscriber first gets what has happened so far; it completes
+   * when this worker has shut down. Subscribers run outside of any call and context.
+   */
+  events(): Observable<MemberEvent>;
 
   /**
    * Runs a registered function on `to` and resolves with a copy of its result. Arguments are read at once and stay the

@@ -1,4 +1,5 @@
 /** One member of a group: the calls of a user (described in worker-api.ts), and what they need. */
+import { type Observable, ReplaySubject } from 'rxjs';
 import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { Barriers } from './barrier.ts';
@@ -25,7 +26,7 @@ import {
 import type { Connection, Member } from './transport.ts';
 import { connectionPair } from './transport-memory.ts';
 import type { CallOptions, Here, Rest } from './types.ts';
-import type { Worker } from './worker-api.ts';
+import type { MemberEvent, Worker } from './worker-api.ts';
 import type { WorkerCore } from './worker-core.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
@@ -56,6 +57,8 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   readonly members: Members;
   readonly #closeNode: () => Promise<void>;
   readonly #barrierCalls: BarrierCalls = new BarrierCalls(this);
+  /** Each member goes once, so what is kept for those who listen late is bounded. */
+  readonly #events: ReplaySubject<MemberEvent> = new ReplaySubject<MemberEvent>();
   #departure: Departure | undefined;
   #isClosed = false;
 
@@ -116,6 +119,10 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
 
   getWorkerInfos(): readonly WorkerInfo[] {
     return this.members.all();
+  }
+
+  events(): Observable<MemberEvent> {
+    return this.#events.asObservable();
   }
 
   rpcAsync<A extends unknown[], R>(
@@ -247,11 +254,14 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     for (const share of this.#shares) {
       quietly('a share of a worker', () => share.peerGone(rank, isFarewell));
     }
+    const type = isFarewell ? 'left' : 'dead';
+    outside(() => this.#events.next({ type, worker: this.members.get(rank) }));
   }
 
   async #close(): Promise<void> {
     this.#isClosed = true;
     removeWorker(this);
+    outside(() => this.#events.complete());
     for (const share of this.#shares) quietly('a share of a worker', () => share.close());
     try {
       this.#barriers.close();

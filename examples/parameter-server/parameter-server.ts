@@ -1,5 +1,6 @@
 /** The server of the tutorial: one model, which all trainers call, and the references through which they update it. */
 import { autograd, rpc, type tf } from 'gradwire';
+import { endWith } from '../support/end-with.ts';
 import { Net } from './net.ts';
 
 /** Calls a method of the object behind `rref` on its owner. Departs from the tutorial in one thing: the method is its name. */
@@ -68,7 +69,7 @@ rpc.register({ ParameterServer, getParameterServer });
 /** Rank 0: serves until all trainers are done. */
 export async function runParameterServer(options: rpc.InitOptions): Promise<void> {
   console.log('PS master initializing RPC');
-  await rpc.init({ ...options, name: 'parameter_server', rank: 0 });
+  endWith(await rpc.init({ ...options, name: 'parameter_server', rank: 0 }));
   console.log('RPC initialized! Running parameter server...');
   await rpc.shutdown();
   console.log('RPC shutdown on parameter server.');

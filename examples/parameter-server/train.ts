@@ -1,6 +1,7 @@
 /** The training loop, the test and the trainer process of the tutorial. */
 import { autograd, optim, rpc, tf } from 'gradwire';
 import type { Batches } from '../support/batches.ts';
+import { endWith } from '../support/end-with.ts';
 import { Progress } from '../support/progress.ts';
 import { remoteMethod } from './parameter-server.ts';
 import { type Memory, type Report, sampleMemory } from './report.ts';
@@ -91,7 +92,7 @@ export async function runWorker(
 ): Promise<{ accuracy: number; reports: Report[] } | undefined> {
   const { rank, trainers, seed } = options;
   console.log(`Worker rank ${rank} initializing RPC`);
-  await rpc.init({ ...init, name: `trainer${rank}`, rank });
+  endWith(await rpc.init({ ...init, name: `trainer${rank}`, rank }));
   console.log(`Worker ${rank} done initializing RPC`);
   const net = new TrainerNet({ seed });
   const report = await runTrainingLoop(net, trainLoader, options);

@@ -21,6 +21,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   '@grpc/': 'rpc/grpc/',
   '@bufbuild/': 'rpc/grpc/',
   uuid: 'rpc/',
+  rxjs: 'rpc/',
 };
 
 interface Import {

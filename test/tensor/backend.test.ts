@@ -1,39 +1,11 @@
 /** Engines as guests of a process: what starting one prints, leaves behind and refuses, each in a process of its own. */
-import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { startEngine, tf } from '../../tensor/index.ts';
-
-const entry = JSON.stringify(new URL('../../tensor/index.js', import.meta.url).href);
-
-interface Outcome {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly exitCode: number | null;
-}
-
-/** Runs a module in a fresh process, under the flags that the package promises to work with. */
-function run(
-  source: string,
-  flags: string[] = [],
-  env: Record<string, string> = {},
-): Promise<Outcome> {
-  const script = `import { startEngine, tf } from ${entry};\n${source}`;
-  const safe = ['--disallow-code-generation-from-strings', '--disable-proto=throw'];
-  const args = [...safe, ...flags, '--input-type=module', '-e', script];
-  const { GRADWIRE_ENGINE: _, NODE_OPTIONS: __, ...inherited } = process.env;
-  return new Promise((resolve) => {
-    const child = execFile(
-      process.execPath,
-      args,
-      { env: { ...inherited, ...env }, timeout: 20_000 },
-      (_error, stdout, stderr) => resolve({ stdout, stderr, exitCode: child.exitCode }),
-    );
-  });
-}
+import { runModule } from '../support/plain-process.ts';
 
 const COMPUTE = `console.log(tf.getBackend(), tf.tidy(() => tf.matMul([[1, 2]], [[3], [4]]).dataSync()[0]));`;
 
@@ -44,7 +16,7 @@ test('wasm is the default; it is quiet, adds no listeners and lets the process e
     ${COMPUTE}
     console.log(process.listeners('uncaughtException').map((f) => f.name).join());
     console.log(process.listenerCount('unhandledRejection'));`;
-  expect(await run(source)).toEqual({
+  expect(await runModule(source)).toEqual({
     stdout: 'wasm wasm wasm\nwasm 11\nmine\n0\n',
     stderr: '',
     exitCode: 0,
@@ -62,7 +34,7 @@ test('gradients are repaired in a plain process too, whatever registers them lat
     tf.registerGradient({ ...maximum, gradFunc: () => ({}) });
     await startEngine();
     console.log(sums());`;
-  expect(await run(source)).toMatchObject({ stdout: '3,3\n3,3\n', stderr: '' });
+  expect(await runModule(source)).toMatchObject({ stdout: '3,3\n3,3\n', stderr: '' });
 });
 
 test("a user's own tf.ready, setBackend and removeBackend leave listeners as they were", async () => {
@@ -73,7 +45,7 @@ test("a user's own tf.ready, setBackend and removeBackend leave listeners as the
     await tf.setBackend('cpu'); console.log(await startEngine(), names());
     tf.removeBackend('wasm'); console.log(names());
     ${COMPUTE}`;
-  expect(await run(source)).toEqual({
+  expect(await runModule(source)).toEqual({
     stdout: "wasm [ '', 'mine' ]\ncpu [ '', 'mine' ]\n[ '', 'mine' ]\ncpu 11\n",
     stderr: '',
     exitCode: 0,
@@ -82,24 +54,28 @@ test("a user's own tf.ready, setBackend and removeBackend leave listeners as the
 
 test('GRADWIRE_ENGINE chooses, and an argument overrides it', async () => {
   const source = `console.log(await startEngine()); console.log(await startEngine('wasm'));${COMPUTE}`;
-  expect(await run(source, [], { GRADWIRE_ENGINE: 'cpu' })).toEqual({
+  expect(await runModule(source, [], { GRADWIRE_ENGINE: 'cpu' })).toEqual({
     stdout: 'cpu\nwasm\nwasm 11\n',
     stderr: '',
     exitCode: 0,
   });
-  const unknown = await run(`await startEngine().catch((error) => console.log(error.code));`, [], {
-    GRADWIRE_ENGINE: 'abacus',
-  });
+  const unknown = await runModule(
+    `await startEngine().catch((error) => console.log(error.code));`,
+    [],
+    {
+      GRADWIRE_ENGINE: 'abacus',
+    },
+  );
   expect(unknown.stdout).toBe('invalid_argument\n');
 });
 
 test('without WebAssembly: cpu with one line on stderr, or an error if wasm was demanded', async () => {
   // Not --no-expose-wasm: Node 24 itself needs it to load modules.
   const flags = ['--import', 'data:text/javascript,delete globalThis.WebAssembly'];
-  const fallen = await run(`console.log(await startEngine());${COMPUTE}`, flags);
+  const fallen = await runModule(`console.log(await startEngine());${COMPUTE}`, flags);
   expect(fallen.stdout).toBe('cpu\ncpu 11\n');
   expect(fallen.stderr).toMatch(/^gradwire: computing on the slow engine cpu: .*\n$/);
-  const demanded = await run(
+  const demanded = await runModule(
     `await startEngine('wasm').catch((error) => console.log(error.code));`,
     flags,
   );
@@ -113,7 +89,7 @@ test('another version of tfjs-core in the process is refused, naming both', asyn
   await writeFile(join(root, 'package.json'), JSON.stringify({ version: '3.21.0' }));
   await writeFile(join(root, 'dist', 'tf-core.node.js'), 'exports.version_core = "3.21.0";');
   const file = pathToFileURL(join(root, 'dist', 'tf-core.node.js')).href;
-  const { stdout } = await run(`
+  const { stdout } = await runModule(`
     await import(${JSON.stringify(file)});
     await startEngine().catch((error) => console.log(error.code, error.message));`);
   await rm(folder, { recursive: true });
