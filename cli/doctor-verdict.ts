@@ -90,8 +90,9 @@ function againstDifferences({ kind, reason }: Case, base: CaseFinding | undefine
   return within(base.difference, DIFFERENCE_BOUND);
 }
 
-function againstPyTorch({ name }: Case, all: readonly Findings[]): Cell {
-  if (!(name in GOLDENS)) return { reason: reasonWithoutGolden(name) ?? 'unknown', isOk: true };
+function againstPyTorch(each: Case, all: readonly Findings[]): Cell {
+  const { name } = each;
+  if (!(name in GOLDENS)) return { reason: reasonWithoutGolden(each) ?? 'unknown', isOk: true };
   const found = all.flatMap(({ cases }) => cases.get(name)?.results ?? []);
   if (found.length === 0) return failed('not run');
   const differences = all.flatMap(({ cases }) => {

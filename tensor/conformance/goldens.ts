@@ -1,4 +1,5 @@
 /** What PyTorch says of the cases, and why it says nothing of others. Knows no engine. */
+import type { Case } from './case.ts';
 import { largestDifference } from './compare.ts';
 import { PACKED } from './gen/goldens.ts';
 import type { Results } from './measure.ts';
@@ -11,27 +12,20 @@ export const GOLDENS: Readonly<Record<string, Results>> = Object.fromEntries(
   ]),
 );
 
-/** Why a case has no golden values: the first of these that its name matches. */
+/** Why a case with a gradient has no golden values: the first of these that its name matches. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^large /, 'a small one of its kind is compared'],
-  [/ of integers$/, 'integers are compared between engines'],
-  [/, equal elements$/, 'PyTorch gives the gradient to others of equal elements'],
-  [/isNaN|cast|logical|comparisons|zerosLike|all and any|arg(Max|Min)/, 'no gradient to compare'],
-  [/multinomial|searchSorted|unique|oneHot|nonMaxSuppression|floorDiv/, 'no gradient to compare'],
-  [/by 0|no number|of 0|of nothing|any signs/, 'infinities are compared between engines'],
   [/[dD]ropout|Noise/, 'PyTorch has other random numbers'],
-  [/upSampling2d bilinear|resizing nearest|resize/, 'PyTorch samples at other points'],
-  [/^(cropAndResize|transform|rotateWithOffset|rgbToGrayscale|flipLeftRight)/, 'not in PyTorch'],
-  [/^(dilation2d|spaceToBatchND|batchToSpaceND|depthToSpace)/, 'not in PyTorch'],
-  [/^(gramSchmidt|stridedSlice|bincount|sparse|tensorScatterUpdate)/, 'not in PyTorch'],
-  [/over no axes|pool avg dilated|maxPoolWithArgmax/, 'means another thing in PyTorch'],
-  [/^cumprod|^topk/, 'no gradient to compare'],
-  [/complex/, 'no gradient to compare'],
+  [/^resize|bilinear$|^layers.resizing nearest/, 'PyTorch samples at other points'],
+  [/^(dilation2d|gramSchmidt|pool avg dilated|spaceToBatchND|batchToSpaceND)/, 'not in PyTorch'],
+  [/over no axes$/, 'no axes are all axes to PyTorch'],
 ];
 
 /** Why PyTorch is not asked; undefined if it is, or if nobody knows. */
-export function reasonWithoutGolden(name: string): string | undefined {
+export function reasonWithoutGolden({ name, kind, reason }: Case): string | undefined {
   if (name in GOLDENS) return undefined;
+  if (reason !== undefined) return 'without gradient, compared between engines';
+  if (kind === 'ties') return 'a matter of convention where elements are equal';
   return REASONS.find(([pattern]) => pattern.test(name))?.[1];
 }
 

@@ -85,7 +85,8 @@ function kernelNames(): string[] {
 }
 
 test('PyTorch is asked about every case, or there is a reason', () => {
-  expect([...NAMES].filter((name) => !(name in GOLDENS) && !reasonWithoutGolden(name))).toEqual([]);
+  const unasked = CASES.filter((each) => !(each.name in GOLDENS) && !reasonWithoutGolden(each));
+  expect(unasked.map(({ name }) => name)).toEqual([]);
   expect(Object.keys(GOLDENS).filter((name) => !NAMES.has(name))).toEqual([]);
   expect(Object.keys(GOLDENS).length).toBeGreaterThanOrEqual(300);
 });
