@@ -1,48 +1,48 @@
 /**
- * The ranks of one run together: the first failure ends all, signals are passed on, the result line comes last. Owns
- * every process, timer and listener, and has released them all when `run` resolves.
+ * The ranks of one run together: the first failure ends all, signals are passed on. Owns every process, timer and
+ * listener, and has released them all when `run` resolves.
  */
+import { hostname } from 'node:os';
+import { type Failures, failureReport, orderFailures } from './failures.ts';
+import type { JobOutput } from './job-output.ts';
 import {
   exitCodeOf,
-  type RankExit,
+  type RankEnd,
   type RankProcess,
   type RankSpec,
   signalExitCode,
   startRank,
 } from './launch.ts';
-import type { Piece } from './lines.ts';
-import type { Screen, StreamName } from './terminal.ts';
+import { Reaper } from './reaper.ts';
 
-/** Time between SIGTERM and SIGKILL for the ranks that are left after a failure. */
+/**
+ * Time that the other ranks have after a failure to notice it, say so and end by themselves. What fails in it is told in
+ * one report, in order. A dead peer is noticed within milliseconds; the rest is for what they have to clear away.
+ */
+const NOTICE_GRACE_MS = 2000;
+/** Time between SIGTERM and SIGKILL for the ranks that are left then. */
 const STOP_GRACE_MS = 5000;
-/** How many of the failing rank's last stderr lines its report repeats. */
-const TAIL_LINES = 10;
 const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export interface JobSpec extends Omit<RankSpec, 'rank'> {
-  readonly resultRank: number | undefined;
-}
-
-/** A stderr line of a rank, with the number of the line on the screen. */
-interface TailLine {
-  readonly at: number;
-  readonly text: string;
-}
+export type JobSpec = Omit<RankSpec, 'rank'>;
 
 export class Job {
   readonly #spec: JobSpec;
-  readonly #screen: Screen;
-  readonly #ranks: RankProcess[] = [];
-  readonly #tails: TailLine[][] = [];
-  #lineCount = 0;
-  #heldResult: string | undefined;
-  #failure: RankExit | undefined;
+  readonly #output: JobOutput;
+  readonly #running = new Set<RankProcess>();
+  /** Ends of the ranks that failed before any was stopped. */
+  readonly #failed: Promise<RankEnd>[] = [];
+  #reaper: Reaper | undefined;
   #interruption: NodeJS.Signals | undefined;
+  #isStopping = false;
+  #noticeTimer: NodeJS.Timeout | undefined;
   #killTimer: NodeJS.Timeout | undefined;
+  /** The failures, once they are reported. */
+  #reported: Promise<Failures | undefined> = Promise.resolve(undefined);
 
-  constructor(spec: JobSpec, screen: Screen) {
+  constructor(spec: JobSpec, output: JobOutput) {
     this.#spec = spec;
-    this.#screen = screen;
+    this.#output = output;
   }
 
   /** Runs all ranks to their end; resolves to the exit code of the launcher. */
@@ -53,119 +53,93 @@ export class Job {
     for (const signal of PASSED_ON) process.on(signal, onSignal);
     process.stdout.on('error', onBrokenOutput);
     try {
-      for (let rank = 0; rank < this.#spec.worldSize; rank++) this.#start(rank);
-      await Promise.all(this.#ranks.map((rank) => this.#follow(rank)));
-      return this.#finish();
+      this.#reaper = new Reaper();
+      const ranks = Array.from({ length: this.#spec.worldSize }, (_, rank) => this.#start(rank));
+      await Promise.all(ranks.map((rank) => this.#follow(rank)));
+      return this.#exitCode(await this.#reported);
     } finally {
+      clearTimeout(this.#noticeTimer);
       clearTimeout(this.#killTimer);
       this.#signalAll('SIGKILL');
+      await this.#reaper?.close();
       for (const signal of PASSED_ON) process.off(signal, onSignal);
       process.stdout.off('error', onBrokenOutput);
-      this.#screen.close();
+      this.#output.close();
     }
   }
 
-  #start(rank: number): void {
-    this.#tails[rank] = [];
-    this.#ranks.push(
-      startRank({ ...this.#spec, rank }, (stream, piece) => this.#output(rank, stream, piece)),
+  #start(rank: number): RankProcess {
+    const started = startRank({ ...this.#spec, rank }, (stream, pieces) =>
+      this.#output.take(rank, stream, pieces),
     );
+    this.#running.add(started);
+    if (started.pid !== undefined) this.#reaper?.add(started.pid);
+    return started;
   }
 
-  async #follow(process: RankProcess): Promise<void> {
-    const exit = await process.exited;
-    const isFirstFailure =
-      exitCodeOf(exit) !== 0 && this.#failure === undefined && this.#interruption === undefined;
-    if (isFirstFailure) {
-      this.#failure = exit;
-      this.#stop();
+  async #follow(rank: RankProcess): Promise<void> {
+    const exit = await rank.exited;
+    this.#running.delete(rank);
+    if (rank.pid !== undefined) this.#reaper?.drop(rank.pid);
+    if (exitCodeOf(exit) !== 0 && !this.#isStopping && this.#interruption === undefined) {
+      this.#failed.push(rank.closed);
+      this.#noticeTimer ??= setTimeout(() => this.#stopRest(), NOTICE_GRACE_MS);
     }
-    await process.closed;
-    if (isFirstFailure) this.#report(exit);
+    // Nobody is left to be given time.
+    if (this.#running.size === 0 && this.#failed.length > 0) this.#stopRest();
+    await rank.closed;
   }
 
-  #output(rank: number, stream: StreamName, { kind, text }: Piece): void {
-    if (kind === 'status') this.#screen.status(rank, text);
-    else if (stream === 'stdout' && rank === this.#spec.resultRank) this.#hold(text);
-    else this.#line(stream, rank, text);
+  /** The time to notice is over: reports what failed, and stops what runs. */
+  #stopRest(): void {
+    if (this.#isStopping) return;
+    const running = [...this.#running].map(({ rank }) => rank);
+    this.#stop();
+    this.#reported = Promise.all(this.#failed).then((ends) => this.#report(ends, running));
   }
 
-  #line(stream: StreamName, rank: number, text: string): void {
-    this.#screen.line(stream, rank, text);
-    this.#lineCount += 1;
-    if (stream === 'stdout') return;
-    const tail = this.#tails[rank];
-    tail?.push({ at: this.#lineCount, text });
-    if (tail !== undefined && tail.length > TAIL_LINES) tail.shift();
-  }
-
-  /** Any line of the result rank may be its last, so each is shown when the next one comes. */
-  #hold(text: string): void {
-    this.#releaseHeld();
-    this.#heldResult = text;
-    if (this.#failure !== undefined) this.#releaseHeld();
-  }
-
-  #releaseHeld(): void {
-    const { resultRank } = this.#spec;
-    if (this.#heldResult === undefined || resultRank === undefined) return;
-    this.#line('stdout', resultRank, this.#heldResult);
-    this.#heldResult = undefined;
+  #report(ends: readonly RankEnd[], running: readonly number[]): Failures | undefined {
+    const output = this.#output;
+    output.release();
+    const failures = orderFailures(ends);
+    if (failures === undefined) return undefined;
+    const tailOf = (rank: number) => output.tailOf(rank);
+    const logOf = (rank: number) => output.logOf(rank);
+    output.say(failureReport(failures, { host: hostname(), tailOf, logOf, running }));
+    return failures;
   }
 
   #stop(): void {
+    this.#isStopping = true;
     this.#signalAll('SIGTERM');
     this.#killTimer ??= setTimeout(() => this.#signalAll('SIGKILL'), STOP_GRACE_MS);
   }
 
   #interrupt(signal: NodeJS.Signals): void {
     if (this.#interruption !== undefined) {
+      this.#output.hurry();
       this.#signalAll('SIGKILL');
       return;
     }
     this.#interruption = signal;
-    this.#screen.plain(
-      'stderr',
-      `gradwire: passing ${signal} on to all ranks; once more kills them`,
-    );
+    this.#output.say(`gradwire: passing ${signal} on to all ranks; once more kills them`);
     this.#signalAll(signal);
   }
 
   #abandon(): void {
     this.#interruption ??= 'SIGPIPE';
+    this.#output.hurry();
     this.#stop();
   }
 
   #signalAll(signal: NodeJS.Signals): void {
-    for (const rank of this.#ranks) rank.signal(signal);
+    for (const rank of this.#running) rank.signal(signal);
   }
 
-  #report(exit: RankExit): void {
-    this.#releaseHeld();
-    const others = this.#spec.worldSize > 1 ? '; the other ranks are stopped' : '';
-    const lines = [`gradwire: rank ${exit.rank} ${describe(exit)}${others}`];
-    const tail = this.#tails[exit.rank] ?? [];
-    const [first] = tail;
-    const isRightAbove = first !== undefined && this.#lineCount - first.at === tail.length - 1;
-    if (first !== undefined && !isRightAbove) {
-      lines.push(`gradwire: rank ${exit.rank} last wrote to stderr:`);
-      lines.push(...tail.map(({ text }) => `    ${text}`));
-    }
-    this.#screen.plain('stderr', lines.join('\n'));
+  #exitCode(failures: Failures | undefined): number {
+    if (failures !== undefined) return exitCodeOf(failures.first);
+    if (this.#interruption === undefined) return 0;
+    this.#output.release();
+    return signalExitCode(this.#interruption);
   }
-
-  #finish(): number {
-    if (this.#failure !== undefined || this.#interruption !== undefined) this.#releaseHeld();
-    this.#screen.close();
-    if (this.#failure !== undefined) return exitCodeOf(this.#failure);
-    if (this.#interruption !== undefined) return signalExitCode(this.#interruption);
-    if (this.#heldResult !== undefined) this.#screen.plain('stdout', this.#heldResult);
-    return 0;
-  }
-}
-
-function describe({ code, signal, startError }: RankExit): string {
-  if (startError !== undefined) return `could not be started: ${startError}`;
-  if (signal !== null) return `was killed by ${signal}`;
-  return `failed with exit code ${code}`;
 }

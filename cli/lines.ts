@@ -11,6 +11,8 @@ export interface Piece {
   readonly kind: 'line' | 'status';
   /** Without its line end. An empty status takes the status away. */
   readonly text: string;
+  /** A line that was too long: what follows is more of it. */
+  readonly isCut?: true;
 }
 
 /** A line longer than this is cut into several, so that a process that never ends its line cannot fill our memory. */
@@ -62,7 +64,7 @@ export class LineSplitter {
     }
     this.#text += text;
     while (this.#text.length > LINE_LIMIT_CHARS) {
-      pieces.push({ kind: 'line', text: this.#text.slice(0, LINE_LIMIT_CHARS) });
+      pieces.push({ kind: 'line', text: this.#text.slice(0, LINE_LIMIT_CHARS), isCut: true });
       this.#text = this.#text.slice(LINE_LIMIT_CHARS);
     }
   }

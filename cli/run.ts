@@ -1,10 +1,13 @@
-/** `gradwire run`: checks the command line and the script, picks port and token, and runs the job. */
+/** `gradwire run`: checks the command line and the script, picks port, token and name of the run, and runs the job. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { extname } from 'node:path';
+import { BackPressure } from './back-pressure.ts';
 import { Job } from './job.ts';
+import { JobOutput } from './job-output.ts';
+import { RankLogs } from './rank-logs.ts';
 import { parseRunOptions, RUN_USAGE } from './run-options.ts';
 import { Screen } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
@@ -23,19 +26,35 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   await checkScript(options.script);
-  const job = new Job(
-    {
-      worldSize: options.processCount,
-      port: await freePort(),
-      token: randomBytes(TOKEN_BYTES).toString('hex'),
-      script: options.script,
-      scriptArgs: options.scriptArgs,
-      isTerminal: process.stdout.isTTY === true,
-      resultRank: options.resultRank,
-    },
-    new Screen({ stdout: process.stdout, stderr: process.stderr }, process.env),
-  );
-  return job.run();
+  const runId = newRunId();
+  const { processCount: worldSize, resultRank, logDir } = options;
+  const logs = logDir === undefined ? undefined : new RankLogs({ dir: logDir, runId, worldSize });
+  try {
+    const { stdout, stderr } = process;
+    const screen = new Screen({ stdout, stderr }, process.env);
+    const pressure = new BackPressure([stdout, stderr]);
+    const job = new Job(
+      {
+        worldSize,
+        port: await freePort(),
+        runId,
+        token: randomBytes(TOKEN_BYTES).toString('hex'),
+        script: options.script,
+        scriptArgs: options.scriptArgs,
+        isTerminal: stdout.isTTY === true,
+      },
+      new JobOutput({ screen, pressure, logs, resultRank }),
+    );
+    return await job.run();
+  } finally {
+    logs?.close();
+  }
+}
+
+/** Names a run by when it starts, so that names sort by time, and by chance. */
+function newRunId(): string {
+  const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+  return `${time}-${randomBytes(3).toString('hex')}`;
 }
 
 async function checkScript(script: string): Promise<void> {
@@ -48,10 +67,12 @@ async function checkScript(script: string): Promise<void> {
   }
 }
 
-/** Node says so itself where it can; a loader given on the command line is taken at its word. */
+/** Node says so itself where it can; a loader given by flags or NODE_OPTIONS is taken at its word. */
 function canRunTypeScript(): boolean {
   const features: object = process.features;
-  const hasLoader = process.execArgv.some((arg) => /^(--import|--loader|--require|-r)\b/.test(arg));
+  const { NODE_OPTIONS = '' } = process.env;
+  const flags = [...process.execArgv, ...NODE_OPTIONS.split(/\s+/)];
+  const hasLoader = flags.some((flag) => /^(--import|--loader|--require|-r)\b/.test(flag));
   return hasLoader || ('typescript' in features && Boolean(features.typescript));
 }
 

@@ -15,21 +15,27 @@ export type StreamName = 'stdout' | 'stderr';
 
 /** Foreground colours of the prefixes, by rank: cyan, yellow, green, magenta, blue. Red is left to errors. */
 const COLORS = [36, 33, 32, 35, 34] as const;
+/** Values of FORCE_COLOR that ask for colours, as Node reads it; any other asks for none. */
+const FORCED_ON: readonly string[] = ['', '1', 'true', '2', '3'];
 const ERASE_BELOW = '\x1b[J';
 const WRAP_OFF = '\x1b[?7l';
 const WRAP_ON = '\x1b[?7h';
 
 export class Screen {
   readonly #sinks: Readonly<Record<StreamName, Sink>>;
-  readonly #canColor: boolean;
+  /** Whether prefixes are coloured; undefined: on a terminal. */
+  readonly #isColored: boolean | undefined;
   readonly #status = new Map<number, string>();
   #drawnRows = 0;
 
-  /** @param env only NO_COLOR is read: any text in it turns colours off (no-color.org) */
+  /**
+   * @param env only FORCE_COLOR is read, as Node does, and NO_COLOR, in which any text turns colours off (no-color.org)
+   */
   constructor(sinks: Readonly<Record<StreamName, Sink>>, env: NodeJS.ProcessEnv) {
-    const { NO_COLOR } = env;
+    const { FORCE_COLOR, NO_COLOR = '' } = env;
     this.#sinks = sinks;
-    this.#canColor = NO_COLOR === undefined || NO_COLOR === '';
+    if (FORCE_COLOR !== undefined) this.#isColored = FORCED_ON.includes(FORCE_COLOR);
+    else this.#isColored = NO_COLOR === '' ? undefined : false;
   }
 
   /** A line of a rank, with its prefix. */
@@ -73,7 +79,7 @@ export class Screen {
 
   #prefix(stream: StreamName, rank: number): string {
     const plain = `[${rank}]`;
-    if (!this.#canColor || this.#sinks[stream].isTTY !== true) return plain;
+    if (!(this.#isColored ?? this.#sinks[stream].isTTY)) return plain;
     return `\x1b[${COLORS[rank % COLORS.length]}m${plain}\x1b[39m`;
   }
 

@@ -1,4 +1,5 @@
 /** Joins a group: checks the options, starts the engine and the carrier, meets the others and connects to each. */
+import { channel } from 'node:diagnostics_channel';
 import { v7 as uuidv7 } from 'uuid';
 import { GradwireError } from '../errors.ts';
 import { outside, startEngine } from '../tensor/index.ts';
@@ -13,6 +14,9 @@ const CARRIERS: Readonly<Record<'grpc' | 'memory', Transport>> = {
   grpc: new GrpcTransport(),
   memory: new MemoryTransport(),
 };
+
+/** Tells whoever watches this process, such as the launcher, as whom it has joined: `{ name }`. */
+const JOINED = channel('gradwire.worker');
 
 /**
  * Joins the group and resolves when all its members are there and connected. Every process calls it once per worker,
@@ -49,6 +53,7 @@ export async function init(options: InitOptions): Promise<Worker> {
         await worker.shutdown({ graceful: false });
         throw error;
       }
+      JOINED.publish({ name: resolved.name });
       return worker;
     } catch (error) {
       early.close();

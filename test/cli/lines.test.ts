@@ -58,6 +58,7 @@ test('a line without end is cut, not collected', () => {
   const splitter = new LineSplitter();
   const pieces = splitter.push('x'.repeat(200_000));
   expect(pieces).toHaveLength(3);
+  expect(pieces.every(({ isCut }) => isCut)).toBe(true);
   expect([...pieces, ...splitter.end()].map(({ text }) => text).join('')).toBe('x'.repeat(200_000));
 });
 

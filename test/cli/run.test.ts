@@ -1,19 +1,9 @@
 import { expect, test } from '@jest/globals';
-import { CliRun, isRunning, RANK_SCRIPT, until } from '../support/cli.ts';
-
-const standalone = (n: number, ...args: string[]): string[] => [
-  ...['run', '--standalone', '-n', String(n)],
-  ...args,
-];
+import { CliRun, expectGone, RANK_SCRIPT, standalone, until } from '../support/cli.ts';
 
 /** A run of the fixture over `n` ranks. */
 function start(n: number, ...args: string[]): CliRun {
   return new CliRun(standalone(n, RANK_SCRIPT, ...args));
-}
-
-async function expectGone(pids: Iterable<number>): Promise<void> {
-  const list = [...pids];
-  await until(`${list} are gone`, () => !list.some(isRunning));
 }
 
 interface Seen {
@@ -37,20 +27,31 @@ test('each rank gets the variables of torchrun, its arguments and the flags of N
     expect(env).toMatchObject({
       RANK: String(rank),
       LOCAL_RANK: String(rank),
+      GROUP_RANK: '0',
+      ROLE_RANK: String(rank),
       WORLD_SIZE: '2',
       LOCAL_WORLD_SIZE: '2',
+      ROLE_WORLD_SIZE: '2',
+      TORCHELASTIC_RESTART_COUNT: '0',
+      TORCHELASTIC_MAX_RESTARTS: '0',
+      TORCHELASTIC_RUN_ID: expect.stringMatching(/^\d{8}T\d{6}Z-[0-9a-f]{6}$/),
       MASTER_ADDR: '127.0.0.1',
       MASTER_PORT: expect.stringMatching(/^\d+$/),
       GRADWIRE_TOKEN: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
     expect(env).not.toHaveProperty('GRADWIRE_TTY');
     expect(got).toEqual(args.slice(1));
-    expect(flags).toContain(flag);
-    const { GRADWIRE_TOKEN } = env;
-    expect(flags.join(' ')).not.toContain(GRADWIRE_TOKEN);
+    expect(flags).toEqual([flag]);
   });
-  const shared = ({ env: { MASTER_PORT, GRADWIRE_TOKEN } }: Seen) => [MASTER_PORT, GRADWIRE_TOKEN];
-  expect(seen.map(shared)[0]).toEqual(seen.map(shared)[1]);
+  const shared = ['MASTER_PORT', 'GRADWIRE_TOKEN', 'TORCHELASTIC_RUN_ID'];
+  const [first, second] = seen.map(({ env }) => shared.map((name) => env[name]));
+  expect(first).toEqual(second);
+});
+
+test('what a rank forks is its own: no flags and no messages of the launcher are in it', async () => {
+  await using run = new CliRun(standalone(1, RANK_SCRIPT, 'forks'), { flags: ['--no-warnings'] });
+  expect(await run.code()).toBe(0);
+  expect(run.stdout).toBe('[0] {"flags":["--no-warnings"]}\n');
 });
 
 test('lines keep their stream, progress is dropped, the result comes last and bare', async () => {
@@ -72,27 +73,6 @@ test('lines keep their stream, progress is dropped, the result comes last and ba
   ]);
 });
 
-test('the first failure ends the others, is reported, and gives the exit code', async () => {
-  await using run = start(3, 'exit', '7', '1');
-  expect(await run.code()).toBe(7);
-  expect(run.stderr).toContain('[1] reason 12\n');
-  expect(run.stderr).toContain(
-    'gradwire: rank 1 failed with exit code 7; the other ranks are stopped\n',
-  );
-  expect(run.stderr.match(/exit code/g)).toHaveLength(1);
-});
-
-test('the report repeats the reason if other lines came after it', async () => {
-  await using run = start(2, 'steered');
-  const pids = await run.pids(2);
-  await until('rank 1 gave its reason', () => run.stderr.includes('[1] the reason'));
-  process.kill(pids.get(0) as number, 'SIGUSR2');
-  await until('rank 0 spoke', () => run.stderr.includes('[0] chatter'));
-  process.kill(pids.get(1) as number, 'SIGUSR2');
-  expect(await run.code()).toBe(4);
-  expect(run.stderr).toContain('gradwire: rank 1 last wrote to stderr:\n    the reason\n');
-});
-
 test('a job whose reader has gone ends', async () => {
   await using run = start(2, 'chatter');
   const pids = await run.pids(2);
@@ -100,12 +80,6 @@ test('a job whose reader has gone ends', async () => {
   expect(await run.code()).toBe(128 + 13);
   await expectGone(pids.values());
   expect(run.stderr).toBe('');
-});
-
-test('death by a signal is reported and gives 128 + n', async () => {
-  await using run = start(2, 'kill', '0');
-  expect(await run.code()).toBe(128 + 9);
-  expect(run.stderr).toContain('gradwire: rank 0 was killed by SIGKILL');
 });
 
 test('without success the result is an ordinary line', async () => {
@@ -154,19 +128,6 @@ test('a second SIGINT kills', async () => {
   run.kill('SIGINT');
   expect(await run.code()).toBe(128 + 2);
   await expectGone(pids.values());
-});
-
-test('ranks end when the launcher is killed', async () => {
-  await using run = start(3, 'wait');
-  const pids = await run.pids(3);
-  run.kill('SIGKILL');
-  await expectGone(pids.values());
-  expect(await run.code()).toBeNull();
-});
-
-test('what a rank leaves behind ends with it', async () => {
-  await using run = start(1, 'parent');
-  expect(await run.code()).toBe(0);
 });
 
 test.each([

@@ -72,13 +72,15 @@ test('without a terminal there is no status, no colour and no escape', () => {
   expect(stderr.text).toBe('[1] oh\n');
 });
 
-test('a terminal has coloured prefixes unless NO_COLOR says otherwise', () => {
-  const drawn = (env: NodeJS.ProcessEnv): string => {
-    const pipe = Object.assign(new Pipe(), { isTTY: true });
+test('a terminal has coloured prefixes unless NO_COLOR says otherwise, and FORCE_COLOR before it', () => {
+  const drawn = (env: NodeJS.ProcessEnv, isTTY = true): string => {
+    const pipe = Object.assign(new Pipe(), { isTTY });
     new Screen({ stdout: pipe, stderr: pipe }, env).line('stdout', 0, 'x');
     return pipe.text;
   };
   expect(drawn({})).toBe('\x1b[36m[0]\x1b[39m x\n');
   expect(drawn({ NO_COLOR: '' })).toBe('\x1b[36m[0]\x1b[39m x\n');
   expect(drawn({ NO_COLOR: '1' })).toBe('[0] x\n');
+  expect(drawn({ FORCE_COLOR: '0' })).toBe('[0] x\n');
+  expect(drawn({ FORCE_COLOR: '1', NO_COLOR: '1' }, false)).toBe('\x1b[36m[0]\x1b[39m x\n');
 });
