@@ -1,15 +1,22 @@
 /**
  * The process in which `gradwire doctor --grads` runs all cases on one engine: threads are fixed for each process. It sends
- * what it finds to its parent, case by case, and compares nothing but finite differences.
+ * what it finds to its parent, case by case, compares nothing but finite differences, and ends with its parent.
  */
 import { setImmediate } from 'node:timers/promises';
 import { CASES, differenceOf, measure } from '../tensor/conformance/index.ts';
 import { type EngineName, getNumThreads, startEngine } from '../tensor/index.ts';
 import type { Finding } from './doctor-process.ts';
 
+/** Nobody is left to read it but a debugger. */
+const PARENT_GONE = 1;
+
+/** Resolves when the parent has it. */
 function say(finding: Finding): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.send?.(finding, (error: Error | null) => (error === null ? resolve() : reject(error)));
+  return new Promise((resolve) => {
+    process.send?.(finding, (error: Error | null) => {
+      if (error !== null) process.exit(PARENT_GONE);
+      resolve();
+    });
   });
 }
 
@@ -41,4 +48,8 @@ async function run(engine: EngineName): Promise<void> {
   await say({ kind: 'end' });
 }
 
+if (!process.connected) process.exit(PARENT_GONE);
+process.once('disconnect', () => process.exit(PARENT_GONE));
+// The listener would keep this process alive when all is said.
+process.channel?.unref();
 await run(process.argv[2] as EngineName);

@@ -37,10 +37,10 @@ export interface Findings extends Configuration {
 /** Longer than the slowest machine needs for all cases on one engine. */
 const LIMIT_MS = 300_000;
 
-// The two are compiled beside this file, or stand beside it as source where Node runs TypeScript.
-const extension = import.meta.url.slice(-3);
-const script = fileURLToPath(new URL(`./doctor-child${extension}`, import.meta.url));
-const guard = new URL(`./child-guard${extension}`, import.meta.url).href;
+// It is compiled beside this file, or stands beside it as source where Node runs TypeScript.
+const script = fileURLToPath(
+  new URL(`./doctor-child${import.meta.url.slice(-3)}`, import.meta.url),
+);
 
 /** Runs all cases in a process of its own, which is gone when this resolves, or at once when `signal` aborts. */
 export function findingsOf(of: Configuration, signal: AbortSignal): Promise<Findings> {
@@ -49,7 +49,6 @@ export function findingsOf(of: Configuration, signal: AbortSignal): Promise<Find
   let isWhole = false;
   const child = fork(script, [of.engine], {
     env: { ...process.env, GRADWIRE_THREADS: String(of.threads) },
-    execArgv: [...process.execArgv, '--import', guard],
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
