@@ -2,13 +2,13 @@
  * PyTorch's tutorial "Implementing a Parameter Server Using Distributed RPC Framework": one script, started once per rank.
  * Rank 0 is the parameter server, all others train; rank 1 prints the accuracy.
  */
-import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { isGradwireError } from 'gradwire';
 import { parseFlags, UsageError, usage } from '../support/args.ts';
 import { Batches } from '../support/batches.ts';
-import type { Dataset } from '../support/dataset.ts';
-import { generateDigits } from '../support/digits.ts';
-import { DataError, loadMnist } from '../support/idx.ts';
+import { DataError } from '../support/data-file.ts';
+import { JsonLines } from '../support/json-lines.ts';
+import { loadData } from '../support/load-data.ts';
+import { MNIST_PATIENCE_MS } from '../support/mnist-cache.ts';
 import { runParameterServer } from './parameter-server.ts';
 import { runWorker } from './train.ts';
 
@@ -53,19 +53,23 @@ const flagSpec = () =>
     },
     data: {
       type: 'string',
-      help: "folder with MNIST's four files, .gz or not; without it digits are generated",
+      default: 'digits',
+      help: "digits (generated), mnist (downloaded on first use), or a folder with MNIST's four files; ./mnist is a folder of that name",
+    },
+    noVerify: {
+      type: 'boolean',
+      help: "takes files with MNIST's sizes but another content, such as Fashion-MNIST",
     },
     epochs: { type: 'int', default: 1, min: 1, help: 'passes over the training images' },
     iterations: { type: 'int', min: 1, help: 'steps of each trainer, instead of epochs' },
     batchSize: { type: 'int', default: 32, min: 1, help: 'images per step' },
     lr: { type: 'number', default: 0.03, min: 0, help: 'learning rate' },
     seed: { type: 'int', default: 1, min: 0, help: 'seed of data, initial values and dropout' },
-    json: { type: 'string', help: 'file for the figures of the run' },
+    json: {
+      type: 'string',
+      help: 'file for the run as JSON Lines: losses as it goes, figures at the end',
+    },
   }) as const;
-
-/** Generated images for one epoch, and for the test. */
-const TRAIN_COUNT = 11_200;
-const TEST_COUNT = 2_000;
 
 async function main(): Promise<void> {
   const spec = flagSpec();
@@ -83,68 +87,54 @@ async function main(): Promise<void> {
     throw new UsageError('must provide the rank of this process: --rank, or RANK');
   if (rank >= worldSize)
     throw new UsageError(`--rank is ${rank}, expected less than --world-size, ${worldSize}`);
-  const init = { name: 'parameter_server', worldSize, masterAddr, masterPort };
+  const init = {
+    name: 'parameter_server',
+    worldSize,
+    masterAddr,
+    masterPort,
+    // The group is complete when the last trainer has its data.
+    ...(flags.data === 'mnist' ? { initTimeoutMs: MNIST_PATIENCE_MS } : {}),
+  };
   if (rank === 0) {
     // The model lives here, so this is the rank that would use them.
     if (flags.numGpus > 0) console.error('no GPU engine is installed: training on the CPU engine');
     return runParameterServer(init);
   }
 
-  if (rank === 1 && flags.json !== undefined) checkWritable(flags.json);
-  const { train, test } = await load(flags.data, seed);
-  if (rank === 1)
-    console.log(`Data: ${train.source}, ${train.count} to train, ${test.count} to test`);
+  // Opened now: better to fail before the training than after it.
+  using json = rank === 1 && flags.json !== undefined ? new JsonLines(flags.json) : undefined;
+  const { train, test } = await loadData(flags.data, { seed, verify: !flags.noVerify });
+  if (rank === 1) {
+    const hint = flags.data === 'digits' ? ' (--data mnist for MNIST)' : '';
+    console.log(`Data: ${train.source}, ${train.count} to train, ${test.count} to test${hint}`);
+  }
   const { batchSize, epochs, iterations } = flags;
   const length = iterations === undefined ? { epochs } : { iterations };
   const shard = { rank: rank - 1, of: worldSize - 1 };
+  const trainLoader = new Batches(train, { batchSize, seed, ...shard, ...length });
+  const run = {
+    data: train.source,
+    worldSize,
+    batchSize,
+    lr,
+    seed,
+    iterations: trainLoader.length,
+  };
+  json?.write({ event: 'start', ...run });
   const result = await runWorker(
     init,
-    {
-      trainLoader: new Batches(train, { batchSize, seed, ...shard, ...length }),
-      testLoader: new Batches(test, { batchSize: 100, shuffle: false }),
-    },
+    { trainLoader, testLoader: new Batches(test, { batchSize: 100, shuffle: false }) },
     {
       rank,
       trainers: Array.from({ length: worldSize - 1 }, (_, i) => `trainer${i + 1}`),
       lr,
       seed,
+      onRecord: (record) => json?.write(record),
     },
   );
   if (result === undefined) return;
-  const { accuracy, reports } = result;
-  if (flags.json !== undefined) {
-    const report = {
-      data: train.source,
-      worldSize,
-      batchSize,
-      lr,
-      seed,
-      accuracy,
-      trainers: reports,
-    };
-    writeFileSync(flags.json, `${JSON.stringify(report, null, 2)}\n`);
-  }
-  console.log(`Accuracy ${accuracy.toFixed(4)}`);
-}
-
-/** Better now than after the training. @throws UsageError */
-function checkWritable(file: string): void {
-  try {
-    closeSync(openSync(file, 'a'));
-  } catch (error) {
-    throw new UsageError(`--json ${file} cannot be written: ${(error as Error).message}`);
-  }
-}
-
-async function load(
-  folder: string | undefined,
-  seed: number,
-): Promise<{ train: Dataset; test: Dataset }> {
-  if (folder !== undefined) return loadMnist(folder);
-  return {
-    train: generateDigits({ count: TRAIN_COUNT, seed, split: 'train' }),
-    test: generateDigits({ count: TEST_COUNT, seed, split: 'test' }),
-  };
+  json?.write({ event: 'end', ...run, ...result });
+  console.log(`Accuracy ${result.accuracy.toFixed(4)}`);
 }
 
 main().catch((error: Error) => {

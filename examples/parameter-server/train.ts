@@ -4,7 +4,16 @@ import type { Batches } from '../support/batches.ts';
 import { endWith } from '../support/end-with.ts';
 import { Progress } from '../support/progress.ts';
 import { remoteMethod } from './parameter-server.ts';
-import { type Memory, type Report, sampleMemory } from './report.ts';
+import {
+  lossFigures,
+  type Memory,
+  type Report,
+  type RunRecord,
+  StepRate,
+  type Summary,
+  sampleMemory,
+  summarize,
+} from './report.ts';
 import { TrainerNet } from './trainer-net.ts';
 
 export interface TrainingOptions {
@@ -13,15 +22,17 @@ export interface TrainingOptions {
   readonly trainers: readonly string[];
   readonly lr: number;
   readonly seed: number;
+  /** Called with the loss of every fifth batch and the memory, as they become known. */
+  readonly onRecord?: (record: RunRecord) => void;
 }
 
-/** Steps after which the memory is looked at for the first time. */
+/** Steps before the rate counts, and after which the memory is looked at for the first time. */
 const WARM_UP = 10;
 
 export async function runTrainingLoop(
   net: TrainerNet,
   trainLoader: Batches,
-  { rank, trainers, lr }: TrainingOptions,
+  { rank, trainers, lr, onRecord }: TrainingOptions,
 ): Promise<Report> {
   // Build the DistributedOptimizer.
   const paramRRefs = await net.getGlobalParamRRefs();
@@ -29,14 +40,21 @@ export async function runTrainingLoop(
   const progress = new Progress({ label: `trainer${rank}`, total: trainLoader.length });
   const memory: Memory[] = [];
   const losses: number[] = [];
-  const start = performance.now();
+  const lookAtMemory = async (iteration: number): Promise<void> => {
+    const sample = await sampleMemory(iteration, trainers);
+    memory.push(sample);
+    onRecord?.({ event: 'memory', rank, ...sample });
+  };
+  const rate = new StepRate();
   let i = 0;
   for await (const { x: data, y: target } of trainLoader) {
     await autograd.context(async (contextId) => {
       const modelOutput = await net.forward(data);
       const loss = nllLoss(modelOutput, target);
-      if (i % 5 === 0) losses.push((await loss.data())[0] as number);
-      progress.update(i, { loss: losses.at(-1) as number });
+      const value = (await loss.data())[0] as number;
+      losses.push(value);
+      if (i % 5 === 0) onRecord?.({ event: 'step', rank, iteration: i, loss: value });
+      progress.update(i, { loss: value });
       await autograd.backward(contextId, [loss]);
       // Ensure that the backward pass reached the server: every parameter has a gradient there.
       const count = await remoteMethod('countDistGradients', net.paramServerRRef, contextId);
@@ -44,15 +62,22 @@ export async function runTrainingLoop(
       await optimizer.step(contextId);
     });
     i++;
+    rate.count();
     // Twice for every trainer, however long its shard: they meet to look.
-    if (i === Math.min(WARM_UP, trainLoader.length)) memory.push(await sampleMemory(i, trainers));
-    if (i === trainLoader.length) memory.push(await sampleMemory(i, trainers));
+    if (i === Math.min(WARM_UP, trainLoader.length)) await lookAtMemory(i);
+    if (i === trainLoader.length) await lookAtMemory(i);
+    else if (i === WARM_UP) rate.restart();
   }
-  const seconds = (performance.now() - start) / 1000;
   progress.update(i, { loss: losses.at(-1) ?? Number.NaN });
   progress.end();
   console.log('Training complete!');
-  return { rank, iterations: i, iterationsPerSecond: i / seconds, losses, memory };
+  return {
+    rank,
+    iterations: i,
+    iterationsPerSecond: rate.perSecond,
+    ...lossFigures(losses),
+    memory,
+  };
 }
 
 /** Negative log-likelihood of the targets `[batch]` under log-probabilities `[batch, 10]`. PyTorch: `F.nll_loss`. */
@@ -84,12 +109,12 @@ export interface Loaders {
   readonly testLoader: Batches;
 }
 
-/** Ranks 1 and up: trains; rank 1 tests when all are done. @returns accuracy and reports, on rank 1 */
+/** Ranks 1 and up: trains; rank 1 tests when all are done. @returns accuracy and figures, on rank 1 */
 export async function runWorker(
   init: rpc.InitOptions,
   { trainLoader, testLoader }: Loaders,
   options: TrainingOptions,
-): Promise<{ accuracy: number; reports: Report[] } | undefined> {
+): Promise<({ accuracy: number } & Summary) | undefined> {
   const { rank, trainers, seed } = options;
   console.log(`Worker rank ${rank} initializing RPC`);
   endWith(await rpc.init({ ...init, name: `trainer${rank}`, rank }));
@@ -101,7 +126,7 @@ export async function runWorker(
   await rpc.barrier(trainers, { timeoutMs: Number.POSITIVE_INFINITY });
   const accuracy = rank === 1 ? await getAccuracy(testLoader, net) : undefined;
   await rpc.shutdown();
-  return accuracy === undefined ? undefined : { accuracy, reports: [report, ...collected] };
+  return accuracy === undefined ? undefined : { accuracy, ...summarize([report, ...collected]) };
 }
 
 const collected: Report[] = [];

@@ -13,7 +13,7 @@ export interface Dataset {
   /** `[count]`, classes 0 to 9. */
   readonly labels: Uint8Array;
   readonly count: number;
-  /** Where the images come from, for output: `MNIST (DIR)` or `generated digits, seed 1`. */
+  /** Where the images come from, for output: `MNIST (DIR)`, `IDX images (DIR)` or `generated digits, seed 1`. */
   readonly source: string;
   /** Mean and standard deviation of a pixel of the training images on the scale 0 to 1, to normalise by. */
   readonly mean: number;

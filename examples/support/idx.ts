@@ -1,20 +1,13 @@
 /**
- * Reads MNIST from its four IDX files, gzipped or plain. The files come from a user's disk, so everything in them is
- * checked, and every failure is one line that names the file and what is wrong with it. Knows nothing of tensors.
+ * Reads a data set in MNIST's form from its four IDX files, gzipped or plain. The files come from a user's disk, so
+ * everything in them is checked, and every failure is one line that names the file and what is wrong with it. Knows nothing
+ * of tensors.
  */
-import { access, readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { DataError, sha256, unpack } from './data-file.ts';
 import { type Dataset, IMAGE_SIZE } from './dataset.ts';
-
-/** The data set on disk cannot be used; the message is one line for people. */
-export class DataError extends Error {
-  override readonly name: string = 'DataError';
-}
-
-/** Above every MNIST file, and a bound on what a hostile gzip file can unpack to. */
-const MAX_BYTES = 256 * 1024 * 1024;
+import { idxBytes, MNIST_FILES, type MnistFile } from './mnist.ts';
 
 /** IDX's code for unsigned bytes, the only element type of MNIST. */
 const UNSIGNED_BYTE = 0x08;
@@ -23,21 +16,45 @@ const UNSIGNED_BYTE = 0x08;
 const MNIST_MEAN = 0.1307;
 const MNIST_STD = 0.3081;
 
+/** The training images and those to test with. */
+export interface Splits {
+  readonly train: Dataset;
+  readonly test: Dataset;
+}
+
+export interface LoadOptions {
+  /**
+   * `ifKnown` (the default) checks the hash of what says to be MNIST's: a file with the sizes of MNIST's file of that name.
+   * Others are taken as they are. `always` takes nothing but MNIST, `never` anything of its form.
+   */
+  readonly verify?: 'always' | 'ifKnown' | 'never';
+  /** What is published as MNIST; for tests. */
+  readonly files?: readonly MnistFile[];
+}
+
 /**
- * MNIST's two splits from the folder `dir`. Takes the names `train-images-idx3-ubyte` and `train-images.idx3-ubyte`,
- * each with or without `.gz`; whether a file is gzipped is seen from its first bytes.
+ * The two splits of a data set in MNIST's form from the folder `dir`. Takes the names `train-images-idx3-ubyte` and
+ * `train-images.idx3-ubyte`, each with or without `.gz`; whether a file is gzipped is seen from its first bytes. The source
+ * is `MNIST (dir)` where the hashes say so, else `IDX images (dir)`.
  *
  * @throws DataError if a file is missing, corrupt, cut short or not what its name says
  */
-export async function loadMnist(dir: string): Promise<{ train: Dataset; test: Dataset }> {
-  const [train, test] = await Promise.all([loadSplit(dir, 'train'), loadSplit(dir, 't10k')]);
+export async function loadMnist(dir: string, options: LoadOptions = {}): Promise<Splits> {
+  const [train, test] = await Promise.all([
+    loadSplit(dir, 'train', options),
+    loadSplit(dir, 't10k', options),
+  ]);
   return { train, test };
 }
 
-async function loadSplit(dir: string, split: 'train' | 't10k'): Promise<Dataset> {
+async function loadSplit(
+  dir: string,
+  split: 'train' | 't10k',
+  options: LoadOptions,
+): Promise<Dataset> {
   const [imagesFile, labelsFile] = await Promise.all([
-    readIdx(dir, `${split}-images`, 3),
-    readIdx(dir, `${split}-labels`, 1),
+    readIdx(dir, `${split}-images-idx3-ubyte`, options),
+    readIdx(dir, `${split}-labels-idx1-ubyte`, options),
   ]);
   const [count = 0, height, width] = imagesFile.shape;
   if (height !== IMAGE_SIZE || width !== IMAGE_SIZE) {
@@ -59,7 +76,7 @@ async function loadSplit(dir: string, split: 'train' | 't10k'): Promise<Dataset>
     images: imagesFile.data,
     labels: labelsFile.data,
     count,
-    source: `MNIST (${dir})`,
+    source: `${imagesFile.isMnist && labelsFile.isMnist ? 'MNIST' : 'IDX images'} (${dir})`,
     mean: MNIST_MEAN,
     std: MNIST_STD,
   };
@@ -69,16 +86,41 @@ interface IdxFile {
   readonly path: string;
   readonly shape: readonly number[];
   readonly data: Uint8Array;
+  /** Whether its hash is that of MNIST's file of its name. */
+  readonly isMnist: boolean;
 }
 
-async function readIdx(dir: string, stem: string, rank: 1 | 3): Promise<IdxFile> {
-  const path = await findFile(dir, stem, rank);
-  return { path, ...parseIdx(path, await unpack(path), rank) };
+async function readIdx(
+  dir: string,
+  name: string,
+  { verify = 'ifKnown', files = MNIST_FILES }: LoadOptions,
+): Promise<IdxFile> {
+  const rank = name.includes('images') ? 3 : 1;
+  const path = await findFile(dir, name);
+  const bytes = await unpack(path);
+  const found = verify === 'never' ? undefined : identify(bytes, files);
+  if (found !== undefined && found.name !== name) {
+    throw new DataError(`${path}: holds MNIST's ${found.name}: files are swapped or misnamed`);
+  }
+  const idx = parseIdx(path, bytes, rank);
+  const own = files.find((file) => file.name === name);
+  const saysSo = String(own?.shape) === String(idx.shape);
+  if (found === undefined && (verify === 'always' || (verify === 'ifKnown' && saysSo))) {
+    const way = verify === 'always' ? '' : ', or another data set, which --no-verify takes';
+    throw new DataError(`${path}: not the content of MNIST's ${name}: damaged${way}`);
+  }
+  return { path, ...idx, isMnist: found !== undefined };
 }
 
-async function findFile(dir: string, stem: string, rank: 1 | 3): Promise<string> {
-  const dashed = `${stem}-idx${rank}-ubyte`;
-  const dotted = `${stem}.idx${rank}-ubyte`;
+/** Which of the published files these bytes are. Hashes only what has the length of one. */
+function identify(bytes: Uint8Array, files: readonly MnistFile[]): MnistFile | undefined {
+  if (!files.some((file) => file.bytes === bytes.length)) return undefined;
+  const hash = sha256(bytes);
+  return files.find((file) => file.sha256 === hash);
+}
+
+async function findFile(dir: string, dashed: string): Promise<string> {
+  const dotted = dashed.replace('-idx', '.idx');
   for (const name of [dashed, `${dashed}.gz`, dotted, `${dotted}.gz`]) {
     const path = join(dir, name);
     if (await exists(path)) return path;
@@ -94,19 +136,8 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** The bytes of a file, unpacked if they are gzip's. */
-async function unpack(path: string): Promise<Uint8Array> {
-  const raw = await readFile(path).catch((cause: Error) => {
-    throw new DataError(`${path}: cannot be read: ${cause.message}`, { cause });
-  });
-  if (raw[0] !== 0x1f || raw[1] !== 0x8b) return raw;
-  return await promisify(gunzip)(raw, { maxOutputLength: MAX_BYTES }).catch((cause: Error) => {
-    throw new DataError(`${path}: corrupt gzip file: ${cause.message}`, { cause });
-  });
-}
-
 /** IDX: two zero bytes, element type, rank, the sizes as big-endian 32-bit numbers, then the elements. */
-function parseIdx(path: string, bytes: Uint8Array, rank: 1 | 3): Omit<IdxFile, 'path'> {
+function parseIdx(path: string, bytes: Uint8Array, rank: 1 | 3): Pick<IdxFile, 'shape' | 'data'> {
   const what = rank === 3 ? 'images' : 'labels';
   const header = 4 + 4 * rank;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -127,7 +158,7 @@ function parseIdx(path: string, bytes: Uint8Array, rank: 1 | 3): Omit<IdxFile, '
     throw new DataError(`${path}: cut short within its header: ${bytes.length} bytes`);
   }
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
-  const expected = header + shape.reduce((product, size) => product * size, 1);
+  const expected = idxBytes(shape);
   if (bytes.length !== expected) {
     const fault = bytes.length < expected ? 'cut short' : 'too long';
     throw new DataError(

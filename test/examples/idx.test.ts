@@ -4,32 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { DataError, loadMnist } from '../../examples/support/idx.ts';
+import { DataError } from '../../examples/support/data-file.ts';
+import { type LoadOptions, loadMnist } from '../../examples/support/idx.ts';
+import { MNIST_FILES, MNIST_MIRRORS } from '../../examples/support/mnist.ts';
+import { FAKE_CONTENTS, FAKE_FILES, idx } from '../support/fake-mnist.ts';
 
 let dir = '';
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'gradwire-idx-'));
 });
 afterEach(async () => await rm(dir, { recursive: true }));
-
-/** An IDX file: magic, sizes, then bytes that count up modulo `modulus`. */
-function idx(shape: readonly number[], { type = 8, modulus = 10 } = {}): Buffer {
-  const header = Buffer.alloc(4 + 4 * shape.length);
-  header[2] = type;
-  header[3] = shape.length;
-  shape.forEach((size, axis) => {
-    header.writeUInt32BE(size, 4 + 4 * axis);
-  });
-  const size = shape.reduce((product, axis) => product * axis, 1);
-  return Buffer.concat([header, Buffer.from(Array.from({ length: size }, (_, i) => i % modulus))]);
-}
-
-const good: Readonly<Record<string, Buffer>> = {
-  'train-images-idx3-ubyte': idx([12, 28, 28], { modulus: 256 }),
-  'train-labels-idx1-ubyte': idx([12]),
-  't10k-images-idx3-ubyte': idx([3, 28, 28]),
-  't10k-labels-idx1-ubyte': idx([3]),
-};
 
 async function write(files: Readonly<Record<string, Uint8Array | undefined>>): Promise<void> {
   for (const [name, bytes] of Object.entries(files)) {
@@ -38,9 +22,12 @@ async function write(files: Readonly<Record<string, Uint8Array | undefined>>): P
 }
 
 /** The one line that the four good files fail with after these changes. */
-async function fault(changes: Readonly<Record<string, Uint8Array | undefined>>): Promise<string> {
-  await write({ ...good, ...changes });
-  const error: unknown = await loadMnist(dir).then(
+async function fault(
+  changes: Readonly<Record<string, Uint8Array | undefined>>,
+  options: LoadOptions = {},
+): Promise<string> {
+  await write({ ...FAKE_CONTENTS, ...changes });
+  const error: unknown = await loadMnist(dir, options).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
@@ -59,9 +46,14 @@ const spellings: readonly [string, (name: string, bytes: Buffer) => [string, Uin
 ];
 
 test.each(spellings)('reads %s files', async (_, spell) => {
-  await write(Object.fromEntries(Object.entries(good).map(([name, b]) => spell(name, b))));
+  await write(Object.fromEntries(Object.entries(FAKE_CONTENTS).map(([name, b]) => spell(name, b))));
   const { train, test: heldOut } = await loadMnist(dir);
-  expect(train).toMatchObject({ count: 12, source: `MNIST (${dir})`, mean: 0.1307, std: 0.3081 });
+  expect(train).toMatchObject({
+    count: 12,
+    source: `IDX images (${dir})`,
+    mean: 0.1307,
+    std: 0.3081,
+  });
   expect([...train.labels]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
   expect(train.images).toHaveLength(12 * 784);
   expect(train.images[300]).toBe(300 % 256);
@@ -70,7 +62,7 @@ test.each(spellings)('reads %s files', async (_, spell) => {
 
 test('a folder or a file that is not there', async () => {
   await expect(loadMnist(join(dir, 'no'))).rejects.toThrow(`${join(dir, 'no')}: no such folder`);
-  await write({ ...good });
+  await write({ ...FAKE_CONTENTS });
   await rm(join(dir, 't10k-labels-idx1-ubyte'));
   await expect(loadMnist(dir)).rejects.toThrow(
     't10k-labels-idx1-ubyte: missing, and so is t10k-labels-idx1-ubyte.gz',
@@ -140,4 +132,73 @@ test('a corrupt or cut gzip file', async () => {
   expect(cut).toContain(`${images}: corrupt gzip file: `);
   const broken = Uint8Array.from(packed).fill(0xff, 12, 30);
   expect(await fault({ [images]: broken })).toContain(`${images}: corrupt gzip file: `);
+});
+
+/** The sources of both splits of the four good files after these changes. */
+async function sources(
+  changes: Readonly<Record<string, Uint8Array>>,
+  options: LoadOptions = {},
+): Promise<string[]> {
+  await write({ ...FAKE_CONTENTS, ...changes });
+  const { train, test: heldOut } = await loadMnist(dir, { files: FAKE_FILES, ...options });
+  return [train.source, heldOut.source].map((source) => source.replace(` (${dir})`, ''));
+}
+
+/** Another data set in the same form: the same sizes, other images. */
+const fashion = idx([12, 28, 28], { modulus: 100 });
+
+test("what is published as MNIST is called so, a subset of one's own is not", async () => {
+  expect(await sources({})).toEqual(['MNIST', 'MNIST']);
+  const subset = { [images]: idx([7, 28, 28]), [labels]: idx([7]) };
+  expect(await sources(subset)).toEqual(['IDX images', 'MNIST']);
+  expect(await sources({ [images]: fashion }, { verify: 'never' })).toEqual([
+    'IDX images',
+    'IDX images',
+  ]);
+});
+
+const known = { files: FAKE_FILES };
+const held = (name: string): string => `holds MNIST's ${name}: files are swapped or misnamed`;
+
+test.each<[string, Record<string, Uint8Array>, string]>([
+  [
+    'another content of the same sizes',
+    { [images]: fashion },
+    `${images}: not the content of MNIST's ${images}: damaged, or another data set, which --no-verify takes`,
+  ],
+  [
+    'one label that is not as it was',
+    { [labels]: Buffer.from(FAKE_CONTENTS[labels] ?? []).fill(9, 10, 11) },
+    `${labels}: not the content of MNIST's ${labels}: damaged`,
+  ],
+  [
+    'the test images under the name of the training images',
+    { [images]: FAKE_CONTENTS['t10k-images-idx3-ubyte'] as Buffer },
+    `${images}: ${held('t10k-images-idx3-ubyte')}`,
+  ],
+  [
+    'labels where images belong',
+    { [images]: FAKE_CONTENTS[labels] as Buffer },
+    `${images}: ${held(labels)}`,
+  ],
+])('%s', async (_, changes, message) => {
+  expect(await fault(changes, known)).toContain(message);
+});
+
+test('a cache takes nothing but MNIST', async () => {
+  const subset = { [images]: idx([7, 28, 28]), [labels]: idx([7]) };
+  expect(await fault(subset, { ...known, verify: 'always' })).toMatch(
+    /^train-\S+: not the content of MNIST's train-\S+: damaged$/,
+  );
+});
+
+test('the files of MNIST as they are published', () => {
+  expect(MNIST_FILES.map(({ name, bytes }) => [name, bytes])).toEqual([
+    ['train-images-idx3-ubyte', 47_040_016],
+    ['train-labels-idx1-ubyte', 60_008],
+    ['t10k-images-idx3-ubyte', 7_840_016],
+    ['t10k-labels-idx1-ubyte', 10_008],
+  ]);
+  for (const { sha256 } of MNIST_FILES) expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+  for (const mirror of MNIST_MIRRORS) expect(mirror).toMatch(/^https:\/\/.*\/$/);
 });

@@ -1,6 +1,6 @@
 /** Progress lines: the protocol of a terminal, and few plain lines elsewhere. */
 import { afterEach, expect, test } from '@jest/globals';
-import { Progress, type ProgressOptions } from '../../examples/support/progress.ts';
+import { BYTES, Progress, type ProgressOptions } from '../../examples/support/progress.ts';
 
 const VARIABLE = 'GRADWIRE_TTY';
 
@@ -106,4 +106,31 @@ test('the end says where a loop stopped, once, and nothing if it never began', (
     unused.progress.end();
     expect(unused.written).toEqual([]);
   }
+});
+
+test('bytes are counted in megabytes, and what was there before does not make the rate', () => {
+  const { progress, written, clock } = setUp({ total: 9_900_000, from: 4_000_000, unit: BYTES });
+  clock.ms += 500;
+  progress.update(5_000_000);
+  clock.ms += 500;
+  progress.update(9_900_000);
+  progress.end();
+  expect(written).toEqual(['trainer1 5.0/9.9 MB  2.0 MB/s\n', 'trainer1 9.9/9.9 MB  5.9 MB/s\n']);
+});
+
+test('a total that is not known is not shown, a small one is', () => {
+  const endless = setUp({ total: Number.POSITIVE_INFINITY, unit: BYTES, isTTY: true });
+  endless.clock.ms += 1000;
+  endless.progress.update(1_500_000);
+  expect(endless.written).toEqual(['\rtrainer1 ░░░░░░░░░░░░░░░░░░░░ 1.5 MB  1.5 MB/s\r']);
+  const small = setUp({ total: 4542, unit: BYTES });
+  small.clock.ms += 1000;
+  small.progress.update(4542);
+  expect(small.written).toEqual(['trainer1 0.005/0.005 MB  0.005 MB/s\n']);
+});
+
+test('plain lines can be fewer', () => {
+  const { progress, written } = setUp({ lines: 4 });
+  for (let step = 1; step <= 100; step++) progress.update(step);
+  expect(written).toHaveLength(4);
 });
