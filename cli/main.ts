@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** The command `gradwire`: chooses the subcommand, and turns its end into an exit code. */
 import { createRequire } from 'node:module';
+import { doctor } from './doctor.ts';
+import { DOCTOR_USAGE } from './doctor-options.ts';
 import { signalExitCode } from './launch.ts';
 import { run } from './run.ts';
 import { RUN_USAGE } from './run-options.ts';
@@ -12,9 +14,11 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
   switch (command) {
     case 'run':
       return run(args);
+    case 'doctor':
+      return doctor(args);
     case '--help':
     case '-h':
-      process.stdout.write(`${RUN_USAGE}\n\ngradwire --help | --version\n`);
+      process.stdout.write(`${RUN_USAGE}\n\n${DOCTOR_USAGE}\n\ngradwire --help | --version\n`);
       return 0;
     case '--version':
       process.stdout.write(`${version()}\n`);

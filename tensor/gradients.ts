@@ -5,6 +5,9 @@
 import * as core from '@tensorflow/tfjs-core';
 // Its bundle holds a copy of all gradients and registers them when it is loaded: that must come before.
 import '@tensorflow/tfjs-layers';
+import { conv3dTransposeGradient, withDilations } from './conv-gradients.ts';
+import { batchNormGradient } from './norm-gradients.ts';
+import { sumTo } from './sum-to.ts';
 
 type Made = Record<string, () => core.Tensor>;
 
@@ -51,6 +54,48 @@ export const GRADIENT_REPAIRS: readonly GradientRepair[] = [
       return { params: () => core.scatterND(indices, single(dy), params.shape) };
     },
   },
+  ...['SplitV', 'Unpack'].map((kernel): GradientRepair => {
+    const present = core.getGradient(kernel);
+    return {
+      kernel,
+      state: 'wrong',
+      reason: 'refused where there is a single part',
+      inputsToSave: [],
+      run: (dy, saved, attrs) => present?.gradFunc([dy].flat(), saved, attrs) ?? {},
+    };
+  }),
+  ...['Conv2D', 'DepthwiseConv2dNative', 'Conv3D'].map(
+    (kernel): GradientRepair => ({
+      kernel,
+      state: 'missing',
+      reason: 'dilated convolutions are refused',
+      inputsToSave: ['x', 'filter'],
+      run: withDilations(core.getGradient(kernel)),
+    }),
+  ),
+  {
+    kernel: 'Conv3DBackpropInputV2',
+    state: 'missing',
+    reason: 'conv3dTranspose and its layer have no gradient',
+    inputsToSave: ['dy', 'filter'],
+    run: conv3dTransposeGradient,
+  },
+  {
+    kernel: 'FusedBatchNorm',
+    state: 'wrong',
+    reason: 'refused where statistics are not of rank 1',
+    inputsToSave: ['x', 'mean', 'variance', 'scale'],
+    run: batchNormGradient,
+  },
+  ...['Equal', 'NotEqual', 'Greater', 'Less', 'LessEqual', 'LogicalAnd', 'LogicalOr'].map(
+    (kernel) => noneThrough(kernel, ['a', 'b']),
+  ),
+  {
+    ...noneThrough('FloorDiv', ['a', 'b']),
+    state: 'wrong',
+    reason: 'that of div, where there is none',
+  },
+  ...['All', 'Any', 'LogicalNot'].map((kernel) => noneThrough(kernel, ['x'])),
 ];
 
 /** Puts every replacement in place; a second call changes nothing. */
@@ -100,9 +145,18 @@ function summedUp(present: core.GradConfig | undefined): core.GradFunc {
   };
 }
 
-function sumTo(x: core.Tensor, shape: number[]): core.Tensor {
-  const axes = core.broadcast_util.getReductionAxes(shape, x.shape);
-  return core.util.arraysEqual(x.shape, shape) ? x : core.reshape(core.sum(x, axes), shape);
+/** Nothing flows through what is only true or false. */
+function noneThrough(kernel: string, inputs: readonly string[]): GradientRepair {
+  return {
+    kernel,
+    state: 'missing',
+    reason: 'tf.grads refuses functions that compare',
+    inputsToSave: inputs,
+    run: (_dy, saved): Made =>
+      Object.fromEntries(
+        inputs.map((name, i) => [name, () => core.zeros((saved[i] as core.Tensor).shape)]),
+      ),
+  };
 }
 
 /** Adds to each element the gradients of its mirror images, axis by axis. */

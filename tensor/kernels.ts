@@ -9,9 +9,11 @@ import {
   unregisterKernel,
 } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import { batchNorm, cpuBatchNorm } from './kernels/batch-norm.ts';
 import { cast } from './kernels/cast.ts';
 import { complex, imag, real } from './kernels/complex.ts';
 import { complexAware } from './kernels/complex-arithmetic.ts';
+import { complexFallback } from './kernels/complex-fallback.ts';
 import { convFilterGrad } from './kernels/conv-filter-grad.ts';
 import { convInputGrad } from './kernels/conv-input-grad.ts';
 import { cpuConvFilterGrad } from './kernels/cpu-conv-filter-grad.ts';
@@ -80,6 +82,9 @@ export const REPAIRS: readonly Repair[] = [
   wasm('Complex', 'missing', 'complex64 tensors cannot be made', complex),
   wasm('Real', 'missing', 'complex64 tensors cannot be taken apart', real),
   wasm('Imag', 'missing', 'complex64 tensors cannot be taken apart', imag),
+  ...['FFT', 'IFFT', 'ComplexAbs'].map((kernel) =>
+    wasm(kernel, 'missing', 'complex64 tensors have no transforms', complexFallback(kernel)),
+  ),
   ...(['Add', 'Sub', 'Multiply', 'RealDiv'] as const).map((kernel) =>
     wasm(kernel, 'wrong', 'garbage for complex64 tensors', complexAware(kernel)),
   ),
@@ -105,6 +110,8 @@ export const REPAIRS: readonly Repair[] = [
     wasm(kernel, 'wrong', 'wrong or failing where images are not square', cpuFallback(kernel)),
     cpu(kernel, 'wrong', 'wrong or failing where images are not square', run),
   ]),
+  wasm('FusedBatchNorm', 'wrong', 'other statistics along any axis but the last', batchNorm),
+  cpu('FusedBatchNorm', 'wrong', 'other statistics along any axis but the last', cpuBatchNorm),
   wasm('Transform', 'wrong', 'other pixels than the coordinates say', cpuFallback('Transform')),
   wasm('Prelu', 'wrong', 'slopes are broadcast along leading axes only', prelu),
   ...['Max', 'Min', 'Mean', 'Prod'].map((kernel) =>

@@ -5,6 +5,7 @@
 import './backend.ts';
 import './chained.ts';
 import './gradients.ts';
+import './layer-repairs.ts';
 
 export * from '@tensorflow/tfjs-core';
 export {

@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import { GRADIENT_REPAIRS, installGradients } from '../../tensor/gradients.ts';
 import { REPAIRS, tf } from '../../tensor/index.ts';
 import { installKernels } from '../../tensor/kernels.ts';
+import { LAYER_REPAIRS } from '../../tensor/layer-repairs.ts';
 import { expectNoLeak, expectSameOnBoth, noise, numbersOn } from './support.ts';
 
 test('every repair of the table is installed, once', () => {
@@ -23,6 +24,14 @@ test('every gradient of the table is installed, once', () => {
     expect(reason).toMatch(/^.{10,70}$/);
   }
   expect(new Set(GRADIENT_REPAIRS.map(({ kernel }) => kernel)).size).toBe(GRADIENT_REPAIRS.length);
+});
+
+test('every layer of the table is replaced, once', () => {
+  for (const { prototype, run, reason, layer } of LAYER_REPAIRS) {
+    expect(prototype.call).toBe(run);
+    expect(reason).toMatch(/^.{10,70}$/);
+    expect(tf.layers).toHaveProperty(layer);
+  }
 });
 
 test('MaxPoolGrad, also where nothing is positive', async () => {

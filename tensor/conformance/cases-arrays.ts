@@ -1,6 +1,6 @@
 /** Operations that take apart and put together. */
-import { tf } from '../../tensor/index.ts';
-import { type Case, forward, smooth, whole } from './conformance.ts';
+import * as tf from '../tf.ts';
+import { type Case, smooth, underived, whole } from './case.ts';
 
 const RANK3 = [[[2, 3, 4]], [[3, 1, 5]]];
 const ids = (...at: number[]): tf.Tensor1D => tf.tensor1d(at, 'int32');
@@ -45,7 +45,7 @@ export const ARRAY_CASES: readonly Case[] = [
       ),
     [[2, 3, 4]],
   ),
-  forward(
+  smooth(
     'gather by batches, second axis',
     (x) =>
       tf.gather(
@@ -97,7 +97,7 @@ export const ARRAY_CASES: readonly Case[] = [
     ],
     [[24]],
   ),
-  forward(
+  underived(
     'stridedSlice',
     (x) => [
       tf.stridedSlice(x, [0, 3, 4], [2, 0, 0], [1, -1, -2]),
@@ -107,6 +107,7 @@ export const ARRAY_CASES: readonly Case[] = [
     [[2, 4, 5]],
   ),
   smooth('split', (x) => [...tf.split(x, 2, 1), ...tf.split(x, [1, 2], 2)], [[2, 4, 3]]),
+  smooth('split and unstack of one', (x) => [...tf.split(x, 1, 1), ...tf.unstack(x)], [[1, 3]]),
   smooth('unstack', (x) => [...tf.unstack(x), ...tf.unstack(x, 1)], [[2, 3]]),
   smooth('concat', (a, b, c) => [tf.concat([a, b], 1), tf.concat([c, b, c], 0)], [
     [2, 3],

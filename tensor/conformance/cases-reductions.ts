@@ -1,6 +1,6 @@
 /** Operations that reduce along axes, running sums, and operations that order. */
-import { tf } from '../../tensor/index.ts';
-import { type Case, forward, smooth, ties, whole } from './conformance.ts';
+import * as tf from '../tf.ts';
+import { type Case, constant, edge, smooth, ties, underived, whole } from './case.ts';
 
 type X = tf.Tensor;
 
@@ -72,12 +72,12 @@ const reductions: readonly Case[] = [
     },
     ...RANK3,
   ),
-  forward(
+  edge(
     'reductions of nothing',
     (x) => [tf.sum(x, 0), tf.max(x, 0), tf.min(x, 0), tf.prod(x, 0), tf.sum(x)],
     [[0, 3]],
   ),
-  forward(
+  smooth(
     'reductions over no axes',
     (x) => [tf.sum(x, []), tf.mean(x, []), tf.max(x, []), tf.prod(x, [])],
     [[2, 3]],
@@ -87,7 +87,7 @@ const reductions: readonly Case[] = [
     (x) => [tf.sum(x, 0), tf.sum(x), tf.mean(x, 1), tf.max(x, 1), tf.min(x, 0), tf.prod(x, 1)],
     [[3, 4]],
   ),
-  forward(
+  constant(
     'all and any',
     (x) => [
       tf.all(tf.greater(x, 0), 1),
@@ -97,7 +97,7 @@ const reductions: readonly Case[] = [
     ],
     [[4, 3]],
   ),
-  forward(
+  constant(
     'argMax and argMin',
     (x) => [tf.argMax(x, 1), tf.argMin(x, 0), tf.argMax(x, -1), tf.argMin(x)],
     ...RANK3,
@@ -124,7 +124,7 @@ const reductions: readonly Case[] = [
       ],
       ...RANK3,
     ),
-    forward(
+    underived(
       `cumprod ${exclusive} ${reverse}`,
       (x) => [
         tf.cumprod(x, 0, exclusive, reverse),
@@ -134,7 +134,7 @@ const reductions: readonly Case[] = [
       ...RANK3,
     ),
   ]),
-  forward(
+  underived(
     'bincount',
     (x) => [
       tf.bincount(ids(1, 4, 1, 7, 0), x, 6),
@@ -146,7 +146,7 @@ const reductions: readonly Case[] = [
 ];
 
 const orders: readonly Case[] = [
-  forward(
+  underived(
     'topk',
     (x) => {
       const { values, indices } = tf.topk(x, 3);
@@ -155,7 +155,7 @@ const orders: readonly Case[] = [
     [[2, 5]],
     [[3, 2, 4]],
   ),
-  forward(
+  underived(
     'topk of equal elements',
     (x) => {
       const { values, indices } = tf.topk(tf.round(x), 3);
@@ -171,7 +171,7 @@ const orders: readonly Case[] = [
     },
     [[3, 5]],
   ),
-  forward(
+  constant(
     'searchSorted',
     (x) => [
       tf.lowerBound(tf.tensor2d([[-1, 0, 0, 1]]), tf.reshape(x, [1, -1])),
@@ -180,7 +180,7 @@ const orders: readonly Case[] = [
     [[5]],
   ),
   smooth('reverse', (x) => [tf.reverse(x), tf.reverse(x, 1), tf.reverse(x, [0, -1])], ...RANK3),
-  forward(
+  constant(
     'unique',
     (x) => {
       const { values, indices } = tf.unique(tf.round(x));

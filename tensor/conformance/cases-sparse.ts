@@ -1,22 +1,22 @@
 /** Operations that fill tensors, here and there or all over. */
-import { tf } from '../../tensor/index.ts';
-import { type Case, forward } from './conformance.ts';
+import * as tf from '../tf.ts';
+import { type Case, constant, underived } from './case.ts';
 
 const ids = (...at: number[]): tf.Tensor1D => tf.tensor1d(at, 'int32');
 
 export const SPARSE_CASES: readonly Case[] = [
-  forward(
+  underived(
     'scatterND, repeated',
     (x) => tf.scatterND(tf.tensor2d([[4], [0], [4]], [3, 1], 'int32'), x, [6, 2]),
     [[3, 2]],
   ),
-  forward(
+  underived(
     'tensorScatterUpdate',
     (x) =>
       tf.tensorScatterUpdate(tf.ones([6, 2]), tf.tensor2d([[4], [0], [1]], [3, 1], 'int32'), x),
     [[3, 2]],
   ),
-  forward(
+  underived(
     'sparseToDense',
     (x) => [
       tf.sparseToDense(
@@ -37,7 +37,7 @@ export const SPARSE_CASES: readonly Case[] = [
     ],
     [[3]],
   ),
-  forward(
+  constant(
     'oneHot, linspace, range, fill, eye',
     (x) => [
       tf.oneHot(
@@ -61,8 +61,8 @@ export const SPARSE_CASES: readonly Case[] = [
     ],
     [[2]],
   ),
-  forward('diag, ringed', (x) => tf.diag(x), [[3]], [[2, 2]]),
-  forward(
+  underived('diag, ringed', (x) => tf.diag(x), [[3]], [[2, 2]]),
+  underived(
     'sparse segments',
     (x) => [
       tf.sparse.sparseSegmentSum(x, ids(0, 2, 1), ids(0, 0, 2)),
