@@ -255,7 +255,8 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
       quietly('a share of a worker', () => share.peerGone(rank, isFarewell));
     }
     const type = isFarewell ? 'left' : 'dead';
-    outside(() => this.#events.next({ type, worker: this.members.get(rank) }));
+    const worker = this.members.find(rank);
+    if (worker !== undefined) outside(() => this.#events.next({ type, worker }));
   }
 
   async #close(): Promise<void> {

@@ -63,13 +63,13 @@ describe.each(TRANSPORTS)('%s', (transport) => {
   test('without a limit is bounded by silence', async () => {
     await using cluster = await startCluster({ transport, leave: { graceful: false } });
     const startedAt = performance.now();
-    const leaving = cluster.at(0).shutdown({ quietMs: 50 });
-    for (let i = 0; i < 20; i++) {
-      expect(await cluster.at(1).rpcSync(0, add, [i, 1])).toBe(i + 1);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    // Longer than a crowded machine makes a process stand still, and calls for longer than that.
+    const leaving = cluster.at(0).shutdown({ quietMs: 500 });
+    while (performance.now() - startedAt < 700) {
+      expect(await cluster.at(1).rpcSync(0, add, [1, 2])).toBe(3);
     }
     expect(await leaving).toEqual({ drained: false, cancelled: 0, dead: [] });
-    expect(performance.now() - startedAt).toBeGreaterThan(100);
+    expect(performance.now() - startedAt).toBeGreaterThan(1190);
   });
 
   test('is not silent while a request is under way, as long as its caller waits', async () => {
