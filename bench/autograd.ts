@@ -10,9 +10,9 @@ import { SERVER, withPair } from './pair.ts';
 import { add } from './remote.ts';
 import { threadsInUse } from './threads.ts';
 
-/** Pairs of training steps per round. */
+/** Samples of training steps per round, two steps of each kind in a sample. */
 const STEPS = 4;
-const STEP_WARM_UP = 6;
+const STEP_WARM_UP = 3;
 
 /** Blocks of the smallest pass per round and side, and passes of a block. */
 const BLOCKS = 4;
@@ -65,29 +65,23 @@ async function roundtrip({ rounds, peer }: SuiteOptions): Promise<Figure> {
 async function trainingStep({ rounds }: SuiteOptions): Promise<Figure> {
   const trainer = new LocalTrainer();
   const batches = endlessBatches();
-  const samples = await inRounds(
-    { warmUp: STEP_WARM_UP, rounds: rounds * STEPS },
-    async (index: number) => {
-      const batch = await nextBatch(batches);
-      const byContext = (): Promise<number> =>
-        timeMs(() =>
-          dist.context(async (contextId) => {
-            const loss = nllLoss(trainer.net.forward(batch.x), batch.y);
-            await dist.backward(contextId, [loss]);
-            trainer.optimizer.step(dist.getGradients(contextId));
-            await loss.data();
-          }),
-        );
-      const byTfjs = (): Promise<number> => timeMs(() => trainer.stepOn(batch));
-      // Whoever comes second pays for the garbage of the first, so they change places.
-      if (index % 2 === 0) {
-        const ours = await byContext();
-        return { ours, theirs: await byTfjs() };
-      }
-      const theirs = await byTfjs();
-      return { ours: await byContext(), theirs };
-    },
-  );
+  const samples = await inRounds({ warmUp: STEP_WARM_UP, rounds: rounds * STEPS }, async () => {
+    const batch = await nextBatch(batches);
+    const byContext = (): Promise<number> =>
+      timeMs(() =>
+        dist.context(async (contextId) => {
+          const loss = nllLoss(trainer.net.forward(batch.x), batch.y);
+          await dist.backward(contextId, [loss]);
+          trainer.optimizer.step(dist.getGradients(contextId));
+          await loss.data();
+        }),
+      );
+    const byTfjs = (): Promise<number> => timeMs(() => trainer.stepOn(batch));
+    // Whoever comes second pays for the garbage of the first, so they change places within a sample.
+    const [first, second] = [await byContext(), await byTfjs()];
+    const [third, fourth] = [await byTfjs(), await byContext()];
+    return { ours: (first + fourth) / 2, theirs: (second + third) / 2 };
+  });
   await batches.return();
   await trainer.dispose();
   return figure('autograd.tape.step', {
