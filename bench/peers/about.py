@@ -20,6 +20,8 @@ def blas():
     return sorted({os.path.basename(os.path.realpath(file)) for file in files})
 
 
+# Builds without TensorPipe import well and lack this.
+torch.distributed.rpc.TensorPipeRpcBackendOptions
 print(json.dumps({
     "pytorch": torch.__version__,
     "python": platform.python_version(),

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { Group } from '../../bench/group.ts';
 import { type Child, startCommand } from '../../bench/processes.ts';
+import { until } from '../support/until.ts';
 
 /** Joins, then answers each request with its own rank and the request, fails when told to, and leaves with its stdin. */
 const MEMBER = `
@@ -56,9 +57,9 @@ test("the peer's processes rest while they are not asked, and are killed at the 
   const isStopped = (child: Child): boolean =>
     /\) [Tt] /.test(readFileSync(`/proc/${child.process.pid}/stat`, 'utf8'));
   const areStopped = (): boolean => process.platform !== 'linux' || children.every(isStopped);
-  while (!areStopped()) await new Promise((resolve) => setImmediate(resolve));
+  await until(areStopped);
   expect(await group.ask({ do: 'steps' })).toHaveLength(1);
-  while (!areStopped()) await new Promise((resolve) => setImmediate(resolve));
+  await until(areStopped);
   await group[Symbol.asyncDispose]();
   await Promise.allSettled(children.map(({ ended }) => ended));
   expect(children.map(({ process: { signalCode } }) => signalCode)).toEqual(['SIGKILL', 'SIGKILL']);

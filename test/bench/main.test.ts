@@ -1,9 +1,10 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from '@jest/globals';
+import { until } from '../support/until.ts';
 
 const MAIN = fileURLToPath(new URL('../../bench/main.js', import.meta.url));
 
@@ -18,8 +19,11 @@ interface Outcome {
 
 function bench(...args: string[]): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [MAIN, ...args], (_error, stdout, stderr) =>
-      resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+    const child = execFile(
+      process.execPath,
+      [MAIN, ...args],
+      { timeout: 50_000 },
+      (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }),
     );
   });
 }
@@ -83,3 +87,33 @@ test('without the peer a suite runs, says so, and its JSON has neither peer nor 
     });
   }
 }, 60_000);
+
+test('Ctrl-C ends what was started too', async () => {
+  const main = spawn(process.execPath, [MAIN, 'rpc', '--no-peer'], {
+    // A group of its own, whose processes can be told from all others.
+    detached: true,
+    stdio: 'ignore',
+  });
+  const pid = main.pid as number;
+  const ended = new Promise((resolve) => main.once('exit', (code) => resolve(code)));
+  const pids = (): string => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  try {
+    // Elsewhere there is no such list, and the signal may come before the other process.
+    if (process.platform === 'linux') await until(() => pids() !== '', 20_000);
+    process.kill(pid, 'SIGINT');
+    // The code of a handler, or the signal before there is one.
+    expect([130, null]).toContain(await ended);
+    await until(() => isGone(-pid));
+  } finally {
+    if (!isGone(-pid)) process.kill(-pid, 'SIGKILL');
+  }
+});
+
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}
