@@ -3,6 +3,7 @@
  * when it has joined. Knows nothing of what is asked.
  */
 import { createInterface } from 'node:readline';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Child } from './processes.ts';
 
 /** How long an answer may take, that a process has joined included. */
@@ -10,6 +11,9 @@ const ANSWER_MS = 60_000;
 
 /** How long a group may take to leave by itself. */
 const LEAVE_MS = 10_000;
+
+/** How long the peer's processes run before they are asked: TensorPipe's threads poll, and must first find a core each. */
+const SETTLE_MS = 200;
 
 /** Bytes of stderr that are kept to explain a failure. */
 const TAIL = 4_000;
@@ -55,8 +59,8 @@ export class Group implements AsyncDisposable {
 
   /** Asks all members but the server at once. @throws Error at the first that fails; the group is then over */
   async ask<R>(request: Request): Promise<readonly R[]> {
-    if (this.#isPeer) for (const member of this.#members) member.child.signal('SIGCONT');
     try {
+      await this.#resume();
       return (await Promise.all(this.#callers.map((caller) => caller.ask(request)))) as R[];
     } catch (error) {
       this.#kill();
@@ -76,6 +80,12 @@ export class Group implements AsyncDisposable {
     await Promise.all(this.#members.map(({ child }) => child.ended)).finally(() =>
       clearTimeout(timer),
     );
+  }
+
+  async #resume(): Promise<void> {
+    if (!this.#isPeer) return;
+    for (const { child } of this.#members) child.signal('SIGCONT');
+    await wait(SETTLE_MS);
   }
 
   #stop(): void {

@@ -12,7 +12,7 @@ import {
 import { SERVER, withPair } from './pair.ts';
 import { empty, take } from './remote.ts';
 
-const SEQUENTIAL_CALLS = 1_000;
+const SEQUENTIAL_CALLS = 3_000;
 const OUTSTANDING = 64;
 const OUTSTANDING_CALLS = 5_000;
 
