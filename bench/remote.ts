@@ -12,6 +12,19 @@ export function add(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return tf.add(a, b);
 }
 
+let weight: tf.Variable | undefined;
+
+/** A product with a variable of this process: a gradient on either side. */
+export function scale(x: tf.Tensor): tf.Tensor {
+  weight ??= tf.tidy(() => tf.variable(tf.scalar(2)));
+  return tf.mul(x, weight);
+}
+
+/** Tensors that this process holds. */
+export function countTensors(): number {
+  return tf.memory().numTensors;
+}
+
 let trainer: LocalTrainer | undefined;
 
 /** Milliseconds that `count` whole training steps take in the process of the server, without any call. */
@@ -22,4 +35,4 @@ export async function localSteps(count: number): Promise<number> {
   return performance.now() - start;
 }
 
-rpc.register({ empty, take, add, localSteps });
+rpc.register({ empty, take, add, scale, countTensors, localSteps });
