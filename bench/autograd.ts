@@ -2,13 +2,12 @@
  * Suite `autograd`: what recording costs where nothing is remote, what the smallest distributed pass costs where hardly
  * anything is computed, and what contexts leave behind.
  */
-import { autograd as dist, rpc, tf } from 'gradwire';
+import { autograd as dist, getNumThreads, rpc, tf } from 'gradwire';
 import { leakedTensors } from './contexts.ts';
 import { type Figure, figure, inRounds, median, type SuiteOptions, timeMs } from './harness.ts';
 import { BATCH_SIZE, endlessBatches, LocalTrainer, nextBatch, nllLoss } from './local-trainer.ts';
 import { SERVER, withPair } from './pair.ts';
 import { add } from './remote.ts';
-import { threadsInUse } from './threads.ts';
 
 /** Samples of training steps per round, two steps of each kind in a sample. */
 const STEPS = 4;
@@ -54,7 +53,7 @@ async function roundtrip({ rounds, peer }: SuiteOptions): Promise<Figure> {
     target: { of: 'ratio', least: 1 },
     conditions: {
       engine: tf.getBackend(),
-      threads: threadsInUse(),
+      threads: getNumThreads(),
       blockPasses: PASSES,
       ...(peer && { peer: peer.about, peerThreads: 1 }),
     },
@@ -91,7 +90,7 @@ async function trainingStep({ rounds }: SuiteOptions): Promise<Figure> {
     target: { of: 'ratio', least: 0.95 },
     conditions: {
       engine: tf.getBackend(),
-      threads: threadsInUse(),
+      threads: getNumThreads(),
       batch: BATCH_SIZE,
       data: 'generated digits',
       peer: 'the same step by tf.variableGrads',

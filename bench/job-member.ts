@@ -3,7 +3,7 @@
  * many steps as a line of stdin asks for, and leaves at the end of stdin.
  */
 import { createInterface } from 'node:readline';
-import { rpc, tf } from 'gradwire';
+import { getNumThreads, rpc, tf } from 'gradwire';
 import '../examples/parameter-server/parameter-server.ts';
 import { loadMnist } from '../examples/support/idx.ts';
 import type { Request } from './group.ts';
@@ -11,13 +11,12 @@ import type { MemberReport, StepsReport } from './job.ts';
 import { endlessBatches, nextBatch } from './local-trainer.ts';
 import { SERVER } from './pair.ts';
 import './parent.ts';
-import { threadsInUse } from './threads.ts';
 import { Trainer } from './trainer.ts';
 
 const rank = Number(process.env['RANK']);
 
 await rpc.init({ name: rank === 0 ? SERVER : `trainer${rank}` });
-say({ engine: tf.getBackend(), threads: threadsInUse() } satisfies MemberReport);
+say({ engine: tf.getBackend(), threads: getNumThreads() } satisfies MemberReport);
 if (rank > 0) await train();
 await rpc.shutdown();
 

@@ -2,7 +2,7 @@
  * Suite `tutorial`: the tutorial's job beside the same job on PyTorch, with one trainer and with two, and beside whole
  * steps that the server's process does alone.
  */
-import { rpc, tf } from 'gradwire';
+import { getNumThreads, rpc, tf } from 'gradwire';
 import { openData } from './data.ts';
 import { type Figure, figure, inRounds, median, type SuiteOptions } from './harness.ts';
 import { type Job, type JobOptions, startOurs, startTheirs } from './job.ts';
@@ -10,7 +10,6 @@ import { BATCH_SIZE, endlessBatches, nextBatch } from './local-trainer.ts';
 import { SERVER, withPair } from './pair.ts';
 import type { Peer } from './peer.ts';
 import { localSteps } from './remote.ts';
-import { threadsInUse } from './threads.ts';
 import { CALLS, type StepReport, Trainer } from './trainer.ts';
 
 /** Steps of a block of the jobs, and blocks of each side in a round. */
@@ -155,7 +154,7 @@ async function overLocalStep({ rounds }: SuiteOptions): Promise<Figure> {
       theirs: local,
       target: { of: 'ratio', least: 0.9 },
       conditions: {
-        ...jobConditions({ engine: tf.getBackend(), threads: threadsInUse() }, 'generated digits'),
+        ...jobConditions({ engine: tf.getBackend(), threads: getNumThreads() }, 'generated digits'),
         blockSteps: BLOCK,
         peer: "whole local steps in the server's process, by tf.variableGrads",
         ...Object.fromEntries(parts),
