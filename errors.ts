@@ -7,6 +7,7 @@ export const ERROR_CODES = {
   duplicate_name: 'another worker of the group has this name',
   duplicate_rank: 'another worker of the group has this rank',
   group_mismatch: 'this worker and the master disagree about the group',
+  group_in_use: 'rank 0 of a dynamic group cannot leave before the others',
   address_in_use: 'the port is taken by another process',
   insecure_address: 'an address beyond loopback was given without transport security',
   unauthenticated: 'the token of the run is missing or wrong',

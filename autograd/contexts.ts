@@ -15,10 +15,11 @@ export class Contexts {
   readonly #worker: WorkerCore;
   readonly #alive = new Map<ContextId, DistContext>();
   readonly #over = new BoundedSet<ContextId>(REMEMBERED);
-  #count = 0;
+  #count: number;
 
   constructor(worker: WorkerCore) {
     this.#worker = worker;
+    this.#count = worker.firstId;
     worker.endpoint.handle('release', ({ head, peer }) => {
       const [id] = head as [ContextId];
       const context = this.#alive.get(id);
@@ -112,7 +113,9 @@ export class Contexts {
   /** Of its own contexts a worker knows for ever that they are over: whatever is not alive and was opened. */
   #isOver(id: ContextId): boolean {
     if (this.#over.has(id)) return true;
-    const isOwn = initiatorOf(id) === this.#worker.info.id;
-    return isOwn && !this.#alive.has(id) && countOf(id) < this.#count;
+    const { firstId, info } = this.#worker;
+    const count = countOf(id);
+    if (initiatorOf(id) !== info.id || this.#alive.has(id)) return false;
+    return count >= firstId && count < this.#count;
   }
 }

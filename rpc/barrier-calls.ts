@@ -1,5 +1,6 @@
 /** A worker's calls of `barrier`: checks who meets, and numbers the meetings of each set of workers. */
 import { GradwireError } from '../errors.ts';
+import type { Members } from './members.ts';
 import type { Meeting } from './shutdown.ts';
 import type { CallOptions } from './types.ts';
 import type { WorkerInfo } from './worker-info.ts';
@@ -7,6 +8,7 @@ import type { WorkerInfo } from './worker-info.ts';
 /** What meeting needs of a worker. */
 export interface Meeter {
   readonly info: WorkerInfo;
+  readonly members: Members;
   getWorkerInfo(name: string): WorkerInfo;
   getWorkerInfos(): readonly WorkerInfo[];
   meet(meeting: Meeting): Promise<boolean>;
@@ -34,7 +36,7 @@ export class BarrierCalls {
       const message = `${worker.info.name} is not among those that meet: ${names?.join(', ')}`;
       throw new GradwireError('invalid_argument', message);
     }
-    const group = ranks.join(',');
+    const group = ranks.map((rank) => worker.members.tagOf(rank)).join(',');
     const count = (this.#counts.get(group) ?? 0) + 1;
     this.#counts.set(group, count);
     try {

@@ -96,6 +96,12 @@ export class Channel {
     return this.#over;
   }
 
+  /** Ends the channel at once; what comes from the other side is not heard any more. */
+  cut(): void {
+    this.#connection.close();
+    this.#closed(new Error('cut off: the peer belongs to the group no longer'));
+  }
+
   #urgent(kind: MessageKind, packet: Outgoing['packet']): void {
     if (!this.isOpen) return;
     this.#outbox.pushUrgent(kind, packet);

@@ -103,12 +103,19 @@ export class Endpoint {
     const channel = new Channel(connection, this.#options.maxMessageBytes, {
       message: (kind, id, bytes) => outside(() => this.#message(peer, { kind, id, bytes })),
       close: (isFarewell, reason) => {
-        if (this.#channels.get(peer) === channel) this.#channels.delete(peer);
+        // A rank may be given to another worker, whose traffic this is not.
+        if (this.#channels.get(peer) !== channel) return;
+        this.#channels.delete(peer);
         this.#pending.failPeer(peer, isFarewell, reason);
         this.#options.onPeerGone(peer, isFarewell);
       },
     });
     this.#channels.set(peer, channel);
+  }
+
+  /** Ends the connection to a peer that is heard no longer, at once. */
+  cut(peer: number): void {
+    this.#channels.get(peer)?.cut();
   }
 
   isConnected(peer: number): boolean {
@@ -175,9 +182,13 @@ export class Endpoint {
   #channel(peer: number, what: string): Channel {
     const channel = this.#channels.get(peer);
     if (channel?.isOpen) return channel;
+    throw this.#gone(peer, what);
+  }
+
+  #gone(peer: number, what: string): GradwireError {
     const name = this.#options.nameOf(peer);
     const details = { peer: name, stage: 'call', maybeExecuted: false };
-    throw new GradwireError('unavailable', `${name} is gone: ${what} was not sent`, details);
+    return new GradwireError('unavailable', `${name} is gone: ${what} was not sent`, details);
   }
 
   #pack(
@@ -196,8 +207,11 @@ export class Endpoint {
 
   /** Puts a packet on the peer's channel, behind those that are still being read from a device. */
   #post({ peer, undo, failed, ...message }: Posting, packet: Packet | Promise<Packet>): void {
+    // The rank may have another holder by the time that the tensors are read.
+    const channel = this.#channels.get(peer);
     const send = (ready: Packet): void => {
-      this.#channel(peer, 'the message').send({ ...message, packet: ready });
+      if (!channel?.isOpen) throw this.#gone(peer, 'the message');
+      channel.send({ ...message, packet: ready });
     };
     const fail = (error: Error): void => {
       for (const step of undo) step();

@@ -3,9 +3,7 @@
  * group is complete. Pure; carriers bring the requests and the answers.
  */
 import { type ErrorCode, GradwireError } from '../errors.ts';
-import type { JoinRequest, Member } from './transport.ts';
-
-export type Candidate = JoinRequest & { readonly address: string };
+import { type Candidate, DYNAMIC, type Member, type Rendezvous } from './transport.ts';
 
 interface Waiting {
   readonly incarnation: string;
@@ -13,7 +11,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-export class Group {
+export class Group implements Rendezvous {
   readonly #worldSize: number;
   readonly #members = new Map<number, Member>();
   readonly #waiting = new Map<number, Waiting>();
@@ -99,6 +97,10 @@ export class Group {
   #refusal({ name, rank, worldSize, incarnation }: Candidate): GradwireError | undefined {
     const refuse = (code: ErrorCode, message: string): GradwireError =>
       new GradwireError(code, message, { stage: 'init' });
+    if (worldSize === DYNAMIC) {
+      const message = `${name} was started without a world size, but the group has one, ${this.#worldSize}`;
+      return refuse('group_mismatch', `${message}: static and dynamic members do not mix`);
+    }
     if (worldSize !== this.#worldSize) {
       return refuse(
         'group_mismatch',

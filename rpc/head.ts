@@ -37,6 +37,12 @@ export class Head {
     return value.map(asRank);
   }
 
+  list(index: number): readonly unknown[] {
+    const value = this.#fields[index];
+    if (Array.isArray(value)) return value;
+    throw malformed(`no list in field ${index}`);
+  }
+
   flag(index: number): boolean {
     return this.#fields[index] === true;
   }

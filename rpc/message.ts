@@ -15,6 +15,9 @@ export const MESSAGES = {
 
   // The group.
   barrier: 12, //    [key, ranks, is tolerant, vote]: request, answered when all those ranks have asked for the same key
+  join: 13, //       [is ready]: request of a newcomer: you have taken my connection; or, all have. Answered with whether I am ready
+  leave: 14, //      request: I finish my work and take no new one; answered when it is known here
+  view: 15, //       [number, seats, leaving, departed]: notice of rank 0: what has changed in a dynamic group
 
   // Distributed autograd (handled by the autograd layer; rpc only carries them).
   mark: 16, //       request: these results will get a gradient in the pass

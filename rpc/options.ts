@@ -2,22 +2,25 @@
 import { GradwireError } from '../errors.ts';
 import type { EngineName } from '../tensor/index.ts';
 import { isLoopback } from './security.ts';
-import type { Transport } from './transport.ts';
+import { DYNAMIC, MAX_RANK, type Transport } from './transport.ts';
 
 export interface InitOptions {
   /** Unique in the group: letters, digits, `_ : -`, shorter than 128. */
   readonly name: string;
-  /** 0 to worldSize - 1; rank 0 is the master where the others meet. Default: RANK. */
+  /** Unique in the group, in a static one 0 to worldSize - 1; rank 0 is the master where the others meet. Default: RANK. */
   readonly rank?: number;
-  /** Number of workers of the group. Default: WORLD_SIZE. */
-  readonly worldSize?: number;
-  /** `env://` (the default) or `tcp://host:port?rank=…&world_size=…`, as in PyTorch. */
+  /**
+   * Number of workers of the group. Default: WORLD_SIZE; if that is not set either, or with `dynamic`, workers join and
+   * leave the group as they like.
+   */
+  readonly worldSize?: number | 'dynamic';
+  /** `env://` (the default) or `tcp://host:port?rank=…&world_size=…`, as in PyTorch; either may be left out. */
   readonly initMethod?: string;
   /** Host of rank 0. Default: MASTER_ADDR, else 127.0.0.1. */
   readonly masterAddr?: string;
   /** Port of rank 0. Default: MASTER_PORT, else 29500. */
   readonly masterPort?: number;
-  /** How long to wait for the group to be complete, in ms. Default: 60,000. */
+  /** How long to wait for the group to be complete and connected, in ms. Default: 60,000. */
   readonly initTimeoutMs?: number;
   /** Time limit of calls that set none, in ms. Default: 60,000. */
   readonly timeoutMs?: number;
@@ -36,9 +39,12 @@ export interface InitOptions {
 }
 
 export type ResolvedOptions = Required<
-  Omit<InitOptions, 'host' | 'token' | 'engine' | 'initMethod'>
+  Omit<InitOptions, 'host' | 'token' | 'engine' | 'initMethod' | 'worldSize'>
 > &
-  Pick<InitOptions, 'host' | 'token' | 'engine'>;
+  Pick<InitOptions, 'host' | 'token' | 'engine'> & {
+    /** 0: the group is dynamic. */
+    readonly worldSize: number;
+  };
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -54,13 +60,13 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
   }
   const url = readInitMethod(options.initMethod ?? 'env://');
   const rank = options.rank ?? url.rank ?? integer('RANK', env);
-  const worldSize = options.worldSize ?? url.worldSize ?? integer('WORLD_SIZE', env);
+  const given = options.worldSize ?? url.worldSize ?? integer('WORLD_SIZE', env) ?? 'dynamic';
   if (rank === undefined) throw invalid('no rank: give the option rank, or set RANK');
-  if (worldSize === undefined) throw invalid('no world size: give worldSize, or set WORLD_SIZE');
+  if (given !== 'dynamic') checkWorldSize(given);
   const resolved: ResolvedOptions = {
     name: options.name,
     rank,
-    worldSize,
+    worldSize: given === 'dynamic' ? DYNAMIC : given,
     masterAddr: numeric(
       options.masterAddr ?? url.masterAddr ?? text('MASTER_ADDR', env) ?? '127.0.0.1',
     ),
@@ -85,11 +91,10 @@ function check(options: ResolvedOptions): void {
       `the worker name ${JSON.stringify(name)} must be 1 to 127 letters, digits, _ : -`,
     );
   }
-  if (!Number.isInteger(worldSize) || worldSize < 1) {
-    throw invalid(`world size ${worldSize} is not a whole number of at least 1`);
-  }
-  if (!Number.isInteger(rank) || rank < 0 || rank >= worldSize) {
-    throw invalid(`rank ${rank} is not between 0 and ${worldSize - 1} (world size ${worldSize})`);
+  const lastRank = worldSize === DYNAMIC ? MAX_RANK : worldSize - 1;
+  if (!Number.isInteger(rank) || rank < 0 || rank > lastRank) {
+    const world = worldSize === DYNAMIC ? 'dynamic group' : `world size ${worldSize}`;
+    throw invalid(`rank ${rank} is not between 0 and ${lastRank} (${world})`);
   }
   if (!Number.isInteger(masterPort) || masterPort < 1 || masterPort > 65535) {
     throw invalid(`masterPort ${masterPort} is not a port`);
@@ -126,6 +131,13 @@ function check(options: ResolvedOptions): void {
   }
 }
 
+function checkWorldSize(worldSize: number): void {
+  if (Number.isInteger(worldSize) && worldSize > 0) return;
+  throw invalid(
+    `world size ${worldSize} is not a whole number of at least 1; for a group without one: 'dynamic'`,
+  );
+}
+
 function isTransport(transport: unknown): boolean {
   if (typeof transport === 'string') return transport === 'grpc' || transport === 'memory';
   if (typeof transport !== 'object' || transport === null) return false;
@@ -134,7 +146,8 @@ function isTransport(transport: unknown): boolean {
 
 /** Processes of the group on this host, as far as can be told: all, if the master can be reached from here only. */
 export function localProcesses({ transport, masterAddr, worldSize }: ResolvedOptions): number {
-  return transport !== 'memory' && isLoopback(masterAddr) ? worldSize : 1;
+  const isTold = transport !== 'memory' && worldSize !== DYNAMIC && isLoopback(masterAddr);
+  return isTold ? worldSize : 1;
 }
 
 /** @throws GradwireError `invalid_argument` unless positive; Infinity is allowed */

@@ -47,12 +47,16 @@ export class References {
   readonly #copies = new Map<ForkId, { id: RRefId; owner: number }>();
   readonly #departed = new Set<number>();
   readonly #deadlines = new Deadlines();
-  #next = 1;
+  #next: number;
   #isClosed = false;
 
-  /** @param self rank of the worker */
-  constructor(self: number) {
+  /**
+   * @param self rank of the worker
+   * @param firstId where its ids begin: those of another worker that had this rank before must not come again
+   */
+  constructor(self: number, firstId = 1) {
     this.#self = self;
+    this.#next = firstId;
   }
 
   get ownedCount(): number {
@@ -107,6 +111,11 @@ export class References {
       if (owned.isCreated) this.#freeIfUnheld(owned);
       else if (makerOf(owned.id) === holder) this.#abandon(owned);
     }
+  }
+
+  /** A worker has come, perhaps with the rank of one that is gone: what it announces counts. */
+  addHolder(holder: number): void {
+    this.#departed.delete(holder);
   }
 
   /** Keeps the object, whether or not it is there yet, until the result is called. */

@@ -5,7 +5,7 @@ import { checkTimeout } from './options.ts';
 import type { CallOptions } from './types.ts';
 
 export interface ShutdownOptions {
-  /** Wait for the other workers and for this worker's calls. Default: true. */
+  /** Wait for this worker's calls and, in a static group, for the other workers. Default: true. */
   readonly graceful?: boolean;
   /** The longest that all of it may take, in ms, whatever the others do. Default: Infinity, as in PyTorch. */
   readonly timeoutMs?: number;
@@ -18,7 +18,7 @@ export interface ShutdownOptions {
 }
 
 export interface ShutdownReport {
-  /** Whether all members agreed to leave and every call was done. */
+  /** Whether every call was done and, in a static group, all members agreed to leave. */
   readonly drained: boolean;
   /** Calls, own and others', that were cut off. */
   readonly cancelled: number;
@@ -51,6 +51,16 @@ export function checkShutdown(options: ShutdownOptions): void {
   if (quietMs !== undefined) checkTimeout('quietMs', quietMs);
 }
 
+/** How a worker takes its leave. */
+export interface Way {
+  /** Resolves with whether the worker may go. @param isOver whether it is cut short */
+  agree(isOver: () => boolean): Promise<boolean>;
+  /** Whether one that has died leaves work undone. */
+  readonly needsAll: boolean;
+  /** Ends connections and frees everything. */
+  close(): Promise<void>;
+}
+
 /** One worker's way out, begun by the first `shutdown`; later ones may shorten it. */
 export class Departure {
   readonly report: Promise<ShutdownReport>;
@@ -62,13 +72,12 @@ export class Departure {
   #isOver = false;
   #cut: () => void = () => {};
 
-  /** @param close ends connections and frees everything */
-  constructor(worker: Leaver, options: ShutdownOptions, close: () => Promise<void>) {
+  constructor(worker: Leaver, options: ShutdownOptions, way: Way) {
     this.#worker = worker;
     const cut = new Promise<false>((resolve) => {
       this.#cut = () => resolve(false);
     });
-    this.report = this.#leave(options.graceful ?? true, cut, close);
+    this.report = this.#leave(options.graceful ?? true, cut, way);
     this.hurry(options);
   }
 
@@ -85,19 +94,17 @@ export class Departure {
     this.#watch();
   }
 
-  async #leave(
-    graceful: boolean,
-    cut: Promise<false>,
-    close: () => Promise<void>,
-  ): Promise<ShutdownReport> {
+  async #leave(graceful: boolean, cut: Promise<false>, way: Way): Promise<ShutdownReport> {
     const { endpoint, members } = this.#worker;
-    const hasAgreed = graceful && (await Promise.race([this.#agree(), cut]));
+    const agreed = (): Promise<boolean> => way.agree(() => this.#isOver);
+    const hasAgreed = graceful && (await Promise.race([agreed(), cut]));
     this.#isOver = true;
     clearTimeout(this.#timer);
     const cancelled = endpoint.waitingCount + endpoint.runningCount;
-    await close();
+    await way.close();
     const dead = members.dead();
-    return { drained: hasAgreed && cancelled === 0 && dead.length === 0, cancelled, dead };
+    const isComplete = dead.length === 0 || !way.needsAll;
+    return { drained: hasAgreed && cancelled === 0 && isComplete, cancelled, dead };
   }
 
   /** Cuts the waiting short once a limit is reached; looks again when one could be. */
@@ -108,34 +115,34 @@ export class Departure {
     if (leftMs <= 0) return this.#cut();
     this.#timer = setTimeout(() => this.#watch(), Math.min(Math.max(1, leftMs), 2 ** 31 - 1));
   }
+}
 
-  /**
-   * Leaves when nobody has work any more. That one worker is idle does not tell: a call may come that makes it call others.
-   * So all meet when idle, again and again, until nobody has sent or received anything since the meeting before. Should
-   * the worker that keeps the meetings go, the next takes its place and the count begins anew.
-   */
-  async #agree(): Promise<boolean> {
-    const { endpoint, members } = this.#worker;
-    let leader = -1;
-    let round = 0;
-    let before = -1;
-    while (!this.#isOver) {
-      await endpoint.idle();
-      const ranks = members.live();
-      const lowest = Math.min(...ranks);
-      if (lowest !== leader) [leader, round, before] = [lowest, 0, -1];
-      const { activity } = endpoint;
-      const key = `shutdown ${round} of ${leader}`;
-      const options = { timeoutMs: Number.POSITIVE_INFINITY };
-      try {
-        const vote = activity === before;
-        if (await this.#worker.meet({ key, ranks, isTolerant: true, vote, options })) return true;
-      } catch {
-        if (members.live().includes(leader)) return false;
-      }
-      before = activity;
-      round++;
+/**
+ * Leaves when nobody has work any more. That one worker is idle does not tell: a call may come that makes it call others.
+ * So all meet when idle, again and again, until nobody has sent or received anything since the meeting before. Should
+ * the worker that keeps the meetings go, the next takes its place and the count begins anew.
+ */
+export async function agreeWithAll(worker: Leaver, isOver: () => boolean): Promise<boolean> {
+  const { endpoint, members } = worker;
+  let leader = -1;
+  let round = 0;
+  let before = -1;
+  while (!isOver()) {
+    await endpoint.idle();
+    const ranks = members.live();
+    const lowest = Math.min(...ranks);
+    if (lowest !== leader) [leader, round, before] = [lowest, 0, -1];
+    const { activity } = endpoint;
+    const key = `shutdown ${round} of ${leader}`;
+    const options = { timeoutMs: Number.POSITIVE_INFINITY };
+    try {
+      const vote = activity === before;
+      if (await worker.meet({ key, ranks, isTolerant: true, vote, options })) return true;
+    } catch {
+      if (members.live().includes(leader)) return false;
     }
-    return false;
+    before = activity;
+    round++;
   }
+  return false;
 }

@@ -3,7 +3,6 @@
  * For tests, and for several workers in one process.
  */
 import { GradwireError } from '../errors.ts';
-import { Group } from './group.ts';
 import type {
   Connection,
   ConnectionHandlers,
@@ -42,7 +41,6 @@ class MemoryNode implements TransportNode {
   readonly #master: string;
   readonly #address: string;
   readonly #options: NodeOptions;
-  readonly #group: Group;
 
   constructor(
     nodes: Map<string, MemoryNode>,
@@ -54,7 +52,6 @@ class MemoryNode implements TransportNode {
     this.#master = master;
     this.#address = address;
     this.#options = options;
-    this.#group = new Group(options.worldSize);
   }
 
   async join(timeoutMs: number): Promise<readonly Member[]> {
@@ -70,7 +67,8 @@ class MemoryNode implements TransportNode {
       const message = `no rank 0 at ${this.#master} within ${timeoutMs / 1000} s`;
       throw new GradwireError('init_timeout', message, { stage: 'init' });
     }
-    const group = master.#group;
+    const { group } = master.#options;
+    if (group === undefined) throw new Error('the node of rank 0 was started without a group');
     const expiry = setTimeout(
       () => group.expire(rank, incarnation, timeoutMs),
       Math.max(0, deadline - performance.now()),
@@ -96,7 +94,7 @@ class MemoryNode implements TransportNode {
 
   close(): Promise<void> {
     this.#nodes.delete(this.#address);
-    this.#group.close();
+    this.#options.group?.close();
     return Promise.resolve();
   }
 }

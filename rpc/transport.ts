@@ -13,14 +13,39 @@ export interface Member {
   readonly incarnation: string;
 }
 
+/** World size of a group that workers join and leave as they like. */
+export const DYNAMIC = 0;
+
+/** Largest rank: ids name it in ten digits. */
+export const MAX_RANK: number = 2 ** 31 - 1;
+
 /** What a worker tells the master when it joins. */
 export interface JoinRequest {
   readonly name: string;
   readonly rank: number;
+  /** 0: the group is dynamic. */
   readonly worldSize: number;
   readonly incarnation: string;
   /** How long this worker still waits for the others. */
   readonly timeoutMs: number;
+}
+
+/** A worker that wants to join, and where the others would reach it. */
+export type Candidate = JoinRequest & { readonly address: string };
+
+/** Rank 0's book of the group: the carrier brings what the others ask, and takes them the answers. */
+export interface Rendezvous {
+  /**
+   * Resolves with the members to connect to: all, once a static group is complete; rank 0 alone in a dynamic one.
+   * @throws GradwireError (as rejection) that is to reach the candidate with its code and message
+   */
+  join(candidate: Candidate): Promise<readonly Member[]>;
+  /** The patience of a candidate, `timeoutMs`, is over. */
+  expire(rank: number, incarnation: string, timeoutMs: number): void;
+  /** A candidate went away while it waited. */
+  leave(rank: number, incarnation: string): void;
+  /** Rank 0 goes: nobody waits any longer. */
+  close(): void;
 }
 
 /** Who stands at the other end of a connection. */
@@ -54,10 +79,13 @@ export interface Connection {
 export interface NodeOptions {
   readonly name: string;
   readonly rank: number;
+  /** 0: the group is dynamic. */
   readonly worldSize: number;
   readonly masterAddr: string;
   readonly masterPort: number;
   readonly incarnation: string;
+  /** The book of the group, on rank 0. */
+  readonly group: Rendezvous | undefined;
   /** Address under which the others reach this worker; undefined: loopback. */
   readonly host: string | undefined;
   /** Secret of the run; undefined: shared through a file that only this user can read. */
@@ -68,7 +96,7 @@ export interface NodeOptions {
 
 /** One worker's end of a carrier. */
 export interface TransportNode {
-  /** Tells the master of this worker; resolves with all members once the group is complete. */
+  /** Tells the master of this worker; resolves with its answer, see `Rendezvous.join`. */
   join(timeoutMs: number): Promise<readonly Member[]>;
   dial(member: Member, timeoutMs: number): Promise<Connection>;
   /** Ends the node: refuses new connections and frees its port; bounded. */

@@ -5,9 +5,12 @@ import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
 import type { CallOptions, Here, Rest } from './types.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
-/** A member is gone: it left by `shutdown`, or its connection broke without a word. */
+/**
+ * What has become of a member: it has come to a dynamic group, has left by `shutdown`, or its connection broke without a
+ * word. Further types may come: let what you do not know pass.
+ */
 export interface MemberEvent {
-  readonly type: 'left' | 'dead';
+  readonly type: 'joined' | 'left' | 'dead';
   readonly worker: WorkerInfo;
 }
 
@@ -23,12 +26,13 @@ export interface Worker extends AsyncDisposable {
   /** Name and rank of a member, of this worker by default. @throws GradwireError `unknown_worker` */
   getWorkerInfo(peer?: Peer): WorkerInfo;
 
-  /** All members, by rank. */
+  /** By rank: all members of a static group; of a dynamic one those that are there. */
   getWorkerInfos(): readonly WorkerInfo[];
 
   /**
-   * Members that are gone, as soon as this worker knows it. A subscriber first gets what has happened so far; it completes
-   * when this worker has shut down. Subscribers run outside of any call and context.
+   * Members that come and go, as soon as this worker knows it. A subscriber first gets the last event of each rank (of the
+   * last 1,000 to which anything happened); it completes when this worker has shut down. Those that were there before this
+   * worker are no events. Subscribers run outside of any call and context.
    */
   events(): Observable<MemberEvent>;
 
@@ -73,7 +77,8 @@ export interface Worker extends AsyncDisposable {
 
   /**
    * Resolves when all `names` (default: all workers), of which this is one, have called `barrier` as often as this one
-   * with the same names.
+   * with the same names. In a dynamic group the default is those that this worker sees at the time of the call: who sees
+   * others waits for other workers, so give names there.
    *
    * @throws GradwireError (as rejection) `unavailable` when one of them is gone, `deadline_exceeded`,
    * `invalid_argument` if this worker is not among them
@@ -84,11 +89,16 @@ export interface Worker extends AsyncDisposable {
   run<R>(fn: () => R): R;
 
   /**
-   * Leaves the group: waits until all members that live want to leave and all calls are done, serving the others meanwhile,
-   * then ends connections and frees everything. Further calls give the same report; stricter limits of theirs take effect:
-   * `shutdown({ graceful: false })` cuts short one that waits. PyTorch: `rpc.shutdown`.
+   * Leaves the group, then ends connections and frees everything. A static group is left together: waits until all members
+   * that live want to leave and all calls are done, serving the others meanwhile. A dynamic one is left at any time: waits
+   * for this worker's own calls and for those that are under way here, and takes no new ones. Rank 0 of a dynamic group
+   * leaves last: as long as others are there it waits for them for `timeoutMs` if that is given, and then, or at once,
+   * rejects and goes on; with `graceful: false` it leaves nevertheless, the others keep each other, and nobody can join.
    *
-   * @throws GradwireError (as rejection) `invalid_argument`
+   * Further calls give the same report; stricter limits of theirs take effect: `shutdown({ graceful: false })` cuts short
+   * one that waits. PyTorch: `rpc.shutdown`.
+   *
+   * @throws GradwireError (as rejection) `invalid_argument`, `group_in_use`
    */
   shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
 }

@@ -7,5 +7,7 @@ export interface WorkerCore {
   readonly endpoint: Endpoint;
   /** Default time limit of calls in ms. */
   readonly timeoutMs: number;
+  /** Where the counts in this worker's ids begin: those of another that had its rank before must not come again. */
+  readonly firstId: number;
   nameOf(rank: number): string;
 }

@@ -1,13 +1,16 @@
 /** One member of a group: the calls of a user (described in worker-api.ts), and what they need. */
-import { type Observable, ReplaySubject } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { Barriers } from './barrier.ts';
 import { BarrierCalls } from './barrier-calls.ts';
 import { addWorker, callSlot, removeWorker } from './current.ts';
 import { Endpoint } from './endpoint.ts';
+import { Exit } from './exit.ts';
 import { serve } from './handlers.ts';
+import { MemberEvents } from './member-events.ts';
 import { Members } from './members.ts';
+import type { Membership } from './membership.ts';
 import type { MessageKind } from './message.ts';
 import { checkTimeout, type ResolvedOptions } from './options.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
@@ -15,15 +18,15 @@ import { quietly } from './quietly.ts';
 import { peerExtensions } from './reference-extension.ts';
 import { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
+import type { Seat } from './roster.ts';
 import { Handle, type MethodCall, type ReferenceHost, type RRef, referenceTo } from './rref.ts';
 import {
   checkShutdown,
-  Departure,
   type Meeting,
   type ShutdownOptions,
   type ShutdownReport,
 } from './shutdown.ts';
-import type { Connection, Member } from './transport.ts';
+import { type Connection, DYNAMIC, type Member } from './transport.ts';
 import { connectionPair } from './transport-memory.ts';
 import type { CallOptions, Here, Rest } from './types.ts';
 import type { MemberEvent, Worker } from './worker-api.ts';
@@ -57,22 +60,29 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   readonly members: Members;
   readonly #closeNode: () => Promise<void>;
   readonly #barrierCalls: BarrierCalls = new BarrierCalls(this);
-  /** Each member goes once, so what is kept for those who listen late is bounded. */
-  readonly #events: ReplaySubject<MemberEvent> = new ReplaySubject<MemberEvent>();
-  #departure: Departure | undefined;
+  readonly #events: MemberEvents = new MemberEvents();
+  readonly #exit: Exit = new Exit(this, () => this.#close());
+  readonly firstId: number;
+  /** This worker's part in a dynamic group. */
+  membership: Membership | undefined;
   #isClosed = false;
 
-  /** @param closeNode ends the carrier, when the worker has shut down */
+  /**
+   * @param closeNode ends the carrier, when the worker has shut down
+   * @param firstId see `WorkerCore`
+   */
   constructor(
     options: ResolvedOptions,
     members: readonly Member[],
     closeNode: () => Promise<void>,
+    firstId = 0,
   ) {
-    this.members = new Members(members);
+    this.firstId = firstId;
+    this.members = new Members(members, options.worldSize === DYNAMIC);
     this.info = this.members.get(options.rank);
     this.timeoutMs = options.timeoutMs;
     this.#closeNode = closeNode;
-    this.references = new References(options.rank);
+    this.references = new References(options.rank, firstId + 1);
     this.#barriers = new Barriers(this.members);
     const interceptors: WorkerShare['interceptor'][] = [];
     this.endpoint = new Endpoint({
@@ -109,6 +119,13 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     else this.endpoint.attach(connection.peer.rank, connection);
   }
 
+  /** A member has come to a dynamic group. @param isNew after this worker */
+  welcome(member: Seat, isNew: boolean): void {
+    this.references.addHolder(member.rank);
+    const worker = this.members.add(member);
+    if (isNew) this.#events.tell({ type: 'joined', worker });
+  }
+
   nameOf(rank: number): string {
     return this.members.nameOf(rank);
   }
@@ -122,7 +139,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   }
 
   events(): Observable<MemberEvent> {
-    return this.#events.asObservable();
+    return this.#events.all;
   }
 
   rpcAsync<A extends unknown[], R>(
@@ -184,11 +201,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
 
   async shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
     checkShutdown(options);
-    return outside(() => {
-      if (this.#departure !== undefined) this.#departure.hurry(options);
-      else this.#departure = new Departure(this, options, () => this.#close());
-      return this.#departure.report;
-    });
+    return outside(() => this.#exit.leave(options, this.membership));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -219,6 +232,8 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     if (handle.isDisposed) return;
     handle.isDisposed = true;
     const { id, fork, owner } = handle;
+    // Another worker with the owner's rank knows nothing of its objects.
+    if (!this.members.isCurrent(owner)) return void this.references.dropCopy(fork);
     const isHeld = owner.id === this.info.id || this.references.dropCopy(fork);
     if (isHeld) this.endpoint.notify(owner.id, 'drop', [id, fork], [id]);
   }
@@ -243,26 +258,30 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
       const message = `the arguments of ${call.what} are not in an array`;
       throw new GradwireError('invalid_argument', message, { maybeExecuted: false });
     }
+    this.members.checkTakesWork(to, call.what);
     const timeoutMs = checkTimeout('timeoutMs', options?.timeoutMs ?? this.timeoutMs);
     return this.endpoint.request({ peer: to.id, timeoutMs, bodyName: 'arguments', ...call });
   }
 
   #peerGone(rank: number, isFarewell: boolean): void {
-    if (rank === this.info.id || !this.members.markGone(rank, isFarewell)) return;
+    if (rank === this.info.id) return;
+    this.membership?.peerGone(rank, isFarewell);
+    if (!this.members.markGone(rank, isFarewell)) return;
     this.references.dropHolder(rank);
     this.#barriers.checkAll();
     for (const share of this.#shares) {
       quietly('a share of a worker', () => share.peerGone(rank, isFarewell));
     }
-    const type = isFarewell ? 'left' : 'dead';
+    const type = this.members.isDead(rank) ? 'dead' : 'left';
     const worker = this.members.find(rank);
-    if (worker !== undefined) outside(() => this.#events.next({ type, worker }));
+    if (worker !== undefined) this.#events.tell({ type, worker });
   }
 
   async #close(): Promise<void> {
     this.#isClosed = true;
     removeWorker(this);
-    outside(() => this.#events.complete());
+    this.membership?.close();
+    this.#events.complete();
     for (const share of this.#shares) quietly('a share of a worker', () => share.close());
     try {
       this.#barriers.close();

@@ -16,9 +16,8 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { GradwireError, isGradwireError } from '../../errors.ts';
-import type { Group } from '../group.ts';
 import { sameToken } from '../security.ts';
-import type { Connection } from '../transport.ts';
+import type { Connection, Rendezvous } from '../transport.ts';
 import { GrpcConnection } from './connection.ts';
 import type { JoinReply, JoinRequest } from './gen/gradwire_pb.ts';
 import { JOIN, METADATA, OPEN, PROTOCOL, SERVER_OPTIONS, WINDOW_BYTES } from './service.ts';
@@ -34,7 +33,7 @@ export interface GrpcServerOptions {
   readonly port: number;
   readonly token: () => string | undefined;
   /** The book of the group, on rank 0. */
-  readonly group: Group | undefined;
+  readonly group: Rendezvous | undefined;
   readonly accept: (connection: Connection) => void;
 }
 
@@ -134,7 +133,7 @@ function refuse(metadata: Metadata, token: string | undefined): string | undefin
 
 /** The group's answer to one worker; refusals are answers too. */
 async function join(
-  group: Group | undefined,
+  group: Rendezvous | undefined,
   call: ServerUnaryCall<JoinRequest, JoinReply>,
 ): Promise<object> {
   const { name, rank, worldSize, incarnation, address, timeoutMs } = call.request;

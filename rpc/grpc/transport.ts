@@ -9,7 +9,6 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { ERROR_CODES, type ErrorCode, GradwireError } from '../../errors.ts';
-import { Group } from '../group.ts';
 import { type TokenSource, tokenSource } from '../security.ts';
 import type { Connection, Member, NodeOptions, Transport, TransportNode } from '../transport.ts';
 import { GrpcConnection } from './connection.ts';
@@ -26,9 +25,8 @@ export class GrpcTransport implements Transport {
   readonly name: string = 'grpc';
 
   async start(options: NodeOptions): Promise<TransportNode> {
-    const { rank, masterAddr, masterPort, token } = options;
+    const { rank, masterAddr, masterPort, token, group } = options;
     const isMaster = rank === 0;
-    const group = isMaster ? new Group(options.worldSize) : undefined;
     let tokens: TokenSource | undefined;
     const server = await GrpcServer.listen({
       host: isMaster ? masterAddr : (options.host ?? '127.0.0.1'),
@@ -43,7 +41,7 @@ export class GrpcTransport implements Transport {
       await server.close();
       throw error;
     }
-    return new GrpcNode(options, server, tokens, group);
+    return new GrpcNode(options, server, tokens);
   }
 }
 
@@ -51,18 +49,11 @@ class GrpcNode implements TransportNode {
   readonly #options: NodeOptions;
   readonly #server: GrpcServer;
   readonly #tokens: TokenSource;
-  readonly #group: Group | undefined;
 
-  constructor(
-    options: NodeOptions,
-    server: GrpcServer,
-    tokens: TokenSource,
-    group: Group | undefined,
-  ) {
+  constructor(options: NodeOptions, server: GrpcServer, tokens: TokenSource) {
     this.#options = options;
     this.#server = server;
     this.#tokens = tokens;
-    this.#group = group;
   }
 
   async join(timeoutMs: number): Promise<readonly Member[]> {
@@ -71,8 +62,8 @@ class GrpcNode implements TransportNode {
     const host = this.#options.host ?? (rank === 0 ? masterAddr : '127.0.0.1');
     const address = target(host, this.#server.port);
     const request = { name, rank, worldSize, incarnation, address };
-    if (this.#group !== undefined) {
-      const group = this.#group;
+    const { group } = this.#options;
+    if (group !== undefined) {
       const expiry = setTimeout(() => group.expire(rank, incarnation, timeoutMs), timeoutMs);
       return group.join({ ...request, timeoutMs }).finally(() => clearTimeout(expiry));
     }
@@ -130,7 +121,7 @@ class GrpcNode implements TransportNode {
   }
 
   async close(): Promise<void> {
-    this.#group?.close();
+    this.#options.group?.close();
     this.#tokens.close();
     await this.#server.close();
   }

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { type Candidate, Group } from '../../rpc/group.ts';
+import { Group } from '../../rpc/group.ts';
+import type { Candidate } from '../../rpc/transport.ts';
 
 function candidate(rank: number, more: Partial<Candidate> = {}): Candidate {
   const address = `host:${rank}`;

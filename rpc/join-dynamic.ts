@@ -1,0 +1,66 @@
+/** How a worker joins a group that others join and leave meanwhile: admitted by rank 0, then connected to all. */
+import { GradwireError } from '../errors.ts';
+import { DynamicGroup } from './dynamic-group.ts';
+import { type Joining, startNode } from './joining.ts';
+import { Membership } from './membership.ts';
+import type { Connection, Member } from './transport.ts';
+import { WorkerNode } from './worker.ts';
+
+/** Ids of one worker begin so far behind those of one that had its rank a millisecond before. */
+const IDS_PER_MS = 4096;
+/** 2025-01-01. */
+const EPOCH_MS = 1_735_689_600_000;
+
+/** Resolves when all that are there count this worker in; rank 0 is a group of its own at once. */
+export async function joinDynamic(joining: Joining): Promise<WorkerNode> {
+  const { options, incarnation, deadline } = joining;
+  const group = options.rank === 0 ? new DynamicGroup() : undefined;
+  const early: Connection[] = [];
+  let offer = (connection: Connection): void => {
+    early.push(connection);
+  };
+  const node = await startNode(joining, group, (connection) => offer(connection));
+  try {
+    const [master] = await node.join(options.initTimeoutMs);
+    if (master === undefined) throw noMaster();
+    const worker = new WorkerNode(
+      options,
+      [self(joining)],
+      () => node.close(),
+      firstId(incarnation),
+    );
+    const membership = new Membership({ host: worker, node, incarnation, group });
+    worker.membership = membership;
+    offer = (connection) => membership.offer(connection);
+    membership.open();
+    for (const connection of early.splice(0)) offer(connection);
+    try {
+      if (group === undefined) await membership.join(options.rank, master, deadline);
+    } catch (error) {
+      await worker.shutdown({ graceful: false });
+      throw error;
+    }
+    return worker;
+  } catch (error) {
+    for (const connection of early) connection.close();
+    await node.close();
+    throw error;
+  }
+}
+
+/** The worker itself knows its place in the order of arrivals later, and needs its address never. */
+function self({ options: { name, rank }, incarnation }: Joining): Member {
+  return { name, rank, address: '', incarnation };
+}
+
+/** The incarnation begins with the time of its start (UUID version 7). */
+function firstId(incarnation: string): number {
+  const startedAt = Number.parseInt(incarnation.replaceAll('-', '').slice(0, 12), 16);
+  return Math.max(0, startedAt - EPOCH_MS) * IDS_PER_MS;
+}
+
+function noMaster(): GradwireError {
+  return new GradwireError('protocol_error', 'rank 0 answered without saying who it is', {
+    stage: 'init',
+  });
+}
