@@ -34,7 +34,11 @@ export class Exit {
       ...(timeoutMs && { timeoutMs: Math.max(1, timeoutMs - spentMs) }),
     };
     if (this.#departure !== undefined) this.#departure.hurry(limits);
-    else this.#departure = this.#depart(limits, membership);
+    else {
+      this.#departure = this.#depart(limits, membership);
+      // Another call may be waiting for the others.
+      membership?.changes.changed();
+    }
     return this.#departure.report;
   }
 
