@@ -71,6 +71,8 @@ function cause(group: GroupSimulation, trouble: Trouble): void {
   if (victim === undefined) return;
   if (trouble === 'kill' || trouble === 'quit') group.end(victim, trouble === 'quit');
   else group[trouble](victim);
+  // Another comes in its place, at once.
+  if (group.pick(2) === 0) group.start(victim.rank);
 }
 
 function suits(trouble: Trouble, { state }: SimulatedWorker): boolean {
@@ -98,8 +100,8 @@ function checkArrival({ workers, book }: GroupSimulation, worker: SimulatedWorke
 }
 
 /** Members that rank 0 has lost sight of, and that live on: nobody else may count them in. */
-function isOrphan({ rank, ways }: SimulatedWorker): boolean {
-  return rank !== 0 && !ways.has(0);
+function isOrphan({ rank, ways, state }: SimulatedWorker): boolean {
+  return rank !== 0 && state === 'here' && !ways.has(0);
 }
 
 test('all that are left see each other, and nobody else', () => {
@@ -112,9 +114,11 @@ test('all that are left see each other, and nobody else', () => {
       );
       const expected = live.map(({ incarnation }) => incarnation).sort();
       expect(book.snapshot.seats.map(({ incarnation }) => incarnation).sort()).toEqual(expected);
-      for (const { roster, incarnation } of live) {
+      for (const { roster, incarnation, ways } of live) {
         const seen = [...roster.members.map((seat) => seat.incarnation), incarnation].sort();
         expect([incarnation, seen]).toEqual([incarnation, expected]);
+        const linked = [...ways.values()].map(({ to }) => to.incarnation);
+        expect([...linked, incarnation].sort()).toEqual(expected);
         expect(roster.number).toBe(book.snapshot.number);
       }
       // Of two that held a rank one after the other at most one is left.

@@ -18,6 +18,8 @@ interface Way {
   readonly from: SimulatedWorker;
   readonly to: SimulatedWorker;
   readonly queue: Message[];
+  /** Whether much else happens before something arrives. */
+  readonly isSlow: boolean;
   /** By `to`; before, nothing but the offer is read. */
   isTaken: boolean;
   back: Way;
@@ -101,22 +103,25 @@ export class GroupSimulation {
     if (way !== undefined) this.#close(way, false);
   }
 
-  /** A worker that was admitted did not connect in time. */
+  /** A worker has waited too long for its rank, or did not connect in time after it was admitted. */
   lapse(worker: SimulatedWorker): void {
+    if (worker.state === 'asking') worker.state = 'out';
     this.#step({ type: 'forget', incarnation: worker.incarnation });
   }
 
   /** Does one thing of those that can be done. False if there is nothing to do. */
   advance(): boolean {
-    const todo = this.#todo();
+    const soon = this.#todo(this.pick(20) === 0);
+    const todo = soon.length > 0 ? soon : this.#todo(true);
     todo[this.pick(todo.length)]?.();
     for (const worker of this.workers) this.#look(worker);
     return todo.length > 0;
   }
 
-  #todo(): (() => void)[] {
+  #todo(withSlow: boolean): (() => void)[] {
     const todo: (() => void)[] = [];
     for (const way of this.#ways) {
+      if (way.isSlow && !withSlow) continue;
       if (way.queue[0]?.type === 'offer' || (way.isTaken && way.queue.length > 0)) {
         todo.push(() => this.#deliver(way));
       }
@@ -149,8 +154,9 @@ export class GroupSimulation {
   }
 
   #connect(from: SimulatedWorker, to: SimulatedWorker): Way {
-    const way = { from, to, queue: [{ type: 'offer' }], isTaken: false } as unknown as Way;
-    way.back = { from: to, to: from, queue: [], isTaken: false, back: way };
+    const [isSlow, isTaken] = [this.pick(4) === 0, false];
+    const way = { from, to, queue: [{ type: 'offer' }], isSlow, isTaken } as unknown as Way;
+    way.back = { from: to, to: from, queue: [], isSlow: this.pick(4) === 0, isTaken, back: way };
     for (const one of [way, way.back]) this.#ways.add(one);
     return way;
   }
