@@ -46,7 +46,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Waits until no worker holds a reference, its own objects included. */
-  async unreferenced(meanwhile: () => void = () => {}): Promise<void> {
+  async unreferenced(meanwhile: () => void = () => {}, deadlineMs = 5_000): Promise<void> {
     await until(() => {
       meanwhile();
       for (const { info, references } of this.workers) {
@@ -55,7 +55,7 @@ export class Cluster implements AsyncDisposable {
         throw new Error(`${info.name} owns ${ownedCount} objects and holds ${copyCount} copies`);
       }
       return true;
-    });
+    }, deadlineMs);
   }
 
   /** All leave at once; fails if calls, references or tensors are left. */
