@@ -52,10 +52,10 @@ test('the init method is env:// or a tcp address, as in PyTorch', () => {
 test.each<[string, Partial<InitOptions>, RegExp]>([
   ['an unknown carrier', { transport: 'tcp' as never }, /transport tcp is neither/],
   ['a carrier that is none', { transport: {} as never }, /nor an object with start/],
-  ['an empty name', { name: '' }, /the worker name ""/],
-  ['a name with blanks', { name: 'a b' }, /the worker name "a b"/],
-  ['a name with signs', { name: 'a*' }, /must be 1 to 127 letters/],
-  ['a long name', { name: 'x'.repeat(128) }, /must be 1 to 127/],
+  ['test_invalid_names: an empty name', { name: '' }, /the worker name ""/],
+  ['test_invalid_names: a name with blanks', { name: 'a b' }, /the worker name "a b"/],
+  ['test_invalid_names: a name with signs', { name: 'a*' }, /must be 1 to 127 letters/],
+  ['test_invalid_names: a long name', { name: 'x'.repeat(128) }, /must be 1 to 127/],
   ['a rank that is none', { rank: -1 }, /rank -1 is not between 0 and 1/],
   ['a rank beyond the world', { rank: 2 }, /rank 2 is not between 0 and 1/],
   ['a broken rank', { rank: 0.5 }, /rank 0.5/],
@@ -69,9 +69,8 @@ test.each<[string, Partial<InitOptions>, RegExp]>([
   expect(() => resolveOptions({ ...least, ...options }, {})).toThrow(message);
 });
 
-test('a missing rank or size, and variables that are no numbers, are named', () => {
+test('a missing rank, and variables that are no numbers, are named', () => {
   expect(() => resolveOptions({ name: 'w', worldSize: 1 }, {})).toThrow(/no rank: .*RANK/);
-  expect(() => resolveOptions({ name: 'w', rank: 0 }, {})).toThrow(/no world size: .*WORLD_SIZE/);
   expect(() => resolveOptions({ name: 'w' }, { RANK: '1x' })).toThrow(/RANK=1x is not a whole/);
 });
 
@@ -124,4 +123,35 @@ test('an empty variable is none, and an empty token is refused', () => {
   expect(() =>
     resolveOptions({ name: 'w', initMethod: 'tcp://h:1?rank=&world_size=1' }, {}),
   ).toThrow(/rank= is not a whole number/);
+});
+
+test('every spelling of a group, static or dynamic', () => {
+  const spelled = (options: Partial<InitOptions>, env: Record<string, string> = {}) => {
+    const { rank, worldSize, masterPort } = resolveOptions({ name: 'w', ...options }, env);
+    return [rank, worldSize, masterPort];
+  };
+  const dynamic = 0;
+  const RANK = '3';
+  expect(spelled({ rank: 1, worldSize: 2 })).toEqual([1, 2, 29500]);
+  expect(spelled({ rank: 7 })).toEqual([7, dynamic, 29500]);
+  expect(spelled({}, { RANK, WORLD_SIZE: '4', MASTER_PORT: '1' })).toEqual([3, 4, 1]);
+  expect(spelled({}, { RANK, WORLD_SIZE: '' })).toEqual([3, dynamic, 29500]);
+  expect(spelled({ worldSize: 'dynamic' }, { RANK, WORLD_SIZE: '4' })).toEqual([3, dynamic, 29500]);
+  expect(
+    spelled({ initMethod: 'tcp://h:5?rank=9', insecure: true, token: 't', host: 'h' }),
+  ).toEqual([9, dynamic, 5]);
+  expect(spelled({ initMethod: 'tcp://localhost:5', rank: 1 }, { WORLD_SIZE: '2' })).toEqual([
+    1, 2, 5,
+  ]);
+  expect(spelled({ initMethod: 'tcp://localhost:5?rank=1&world_size=3' })).toEqual([1, 3, 5]);
+  expect(spelled({ initMethod: 'env://', worldSize: 'dynamic', rank: 0 })).toEqual([
+    0,
+    dynamic,
+    29500,
+  ]);
+  expect(() => spelled({ rank: 0, worldSize: 'many' as never })).toThrow(
+    /world size many.*'dynamic'/,
+  );
+  expect(() => spelled({ rank: -1 })).toThrow(/rank -1 is not between 0 and .* \(dynamic group\)/);
+  expect(() => spelled({ rank: 2 ** 31 })).toThrow(/^invalid_argument: rank/);
 });
