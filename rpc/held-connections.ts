@@ -3,6 +3,8 @@ import type { Connection } from './transport.ts';
 
 /** How long a connection waits. */
 const HOLD_MS = 10_000;
+/** How many wait at a time. */
+const MOST = 1_000;
 
 interface Held {
   readonly connection: Connection;
@@ -12,10 +14,11 @@ interface Held {
 export class HeldConnections {
   readonly #held = new Map<string, Held>();
 
-  /** Keeps the connection, one for each incarnation; ends it if nobody takes it in time. */
+  /** Keeps the connection, one for each incarnation; ends it if nobody takes it in time, or too many wait. */
   add(connection: Connection): void {
     const { incarnation } = connection.peer;
-    if (this.#held.has(incarnation)) return connection.close();
+    const isRefused = this.#held.has(incarnation) || this.#held.size >= MOST;
+    if (isRefused) return connection.close();
     const drop = (): void => this.take(incarnation)?.close();
     this.#held.set(incarnation, { connection, timer: setTimeout(drop, HOLD_MS) });
   }

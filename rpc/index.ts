@@ -6,6 +6,18 @@ export type { InitOptions } from './options.ts';
 export { named, register } from './registry.ts';
 export { type RemoteReferences, RRef } from './rref.ts';
 export type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
+export type {
+  Candidate,
+  Connection,
+  ConnectionHandlers,
+  JoinRequest,
+  Member,
+  NodeOptions,
+  PeerIdentity,
+  Rendezvous,
+  Transport,
+  TransportNode,
+} from './transport.ts';
 export { MemoryTransport } from './transport-memory.ts';
 export type { CallOptions, Here, RemoteMethods, Rest } from './types.ts';
 export type { MemberEvent, Worker } from './worker-api.ts';

@@ -1,6 +1,7 @@
 /**
  * What a carrier of frames has to do: start a worker's end, find the group at the master, and make connections. Memory
- * and gRPC implement it; the same suite of tests runs over each.
+ * and gRPC implement it; the same suite of tests runs over each. Users may bring their own by the option `transport` of
+ * `init`: it must carry bytes in order and whole, and let nobody in who does not know the token.
  */
 
 /** A member of the group, as the rendezvous makes it known to all. */
@@ -103,8 +104,12 @@ export interface TransportNode {
   close(): Promise<void>;
 }
 
+/** A carrier: what `init` takes as `transport`. PyTorch: `rpc.backend_registry.register_backend`. */
 export interface Transport {
   readonly name: string;
-  /** Starts listening. Rank 0's node is the master where the others join. */
+  /**
+   * Starts listening. Rank 0's node is the master where the others join: it brings each `JoinRequest` to `options.group`.
+   * @throws GradwireError (as rejection) `address_in_use`
+   */
   start(options: NodeOptions): Promise<TransportNode>;
 }
