@@ -10,6 +10,7 @@ export class MemberEvents {
   readonly #subject = new Subject<MemberEvent>();
   /** The last event of each rank: how things stand, however often workers came and went. */
   readonly #last = new Map<number, MemberEvent>();
+  #isComplete = false;
 
   /** The last event of each rank, then whatever happens. */
   get all(): Observable<MemberEvent> {
@@ -18,6 +19,7 @@ export class MemberEvents {
 
   /** Listeners run outside of the flow that made it happen. */
   tell(event: MemberEvent): void {
+    if (this.#isComplete) return;
     const { id } = event.worker;
     // In the order in which they happened.
     this.#last.delete(id);
@@ -32,6 +34,7 @@ export class MemberEvents {
   }
 
   complete(): void {
+    this.#isComplete = true;
     outside(() => this.#subject.complete());
   }
 }

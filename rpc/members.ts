@@ -75,7 +75,8 @@ export class Members {
 
   /** Whether this is the member that has its rank now, and not one that had it before. */
   isCurrent(info: WorkerInfo): boolean {
-    return this.#byRank.get(info.id) === info;
+    const current = this.#byRank.get(info.id);
+    return current === info || (!this.#isDynamic && current?.name === info.name);
   }
 
   /** @throws GradwireError `unavailable` if `to` takes no new work, or another worker has its rank */
