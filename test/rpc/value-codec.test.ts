@@ -1,7 +1,9 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isGradwireError } from '../../errors.ts';
-import { type Extension, ValueDecoder, ValueEncoder } from '../../rpc/value-codec.ts';
+import type { Extension } from '../../rpc/value-codec.ts';
+import { ValueDecoder } from '../../rpc/value-decoder.ts';
+import { ValueEncoder } from '../../rpc/value-encoder.ts';
 import { runs } from '../support/runs.ts';
 
 /** Stands for a tensor. */
@@ -22,25 +24,41 @@ const pointExtension: Extension<Point> = {
   decode: (plain) => Object.assign(new Point(), plain),
 };
 
-function encode(value: unknown): { bytes: Uint8Array; leaves: Leaf[] } {
-  const leaves: Leaf[] = [];
-  const encoder = new ValueEncoder([pointExtension], (candidate) => {
-    if (!(candidate instanceof Leaf)) return undefined;
-    if (!leaves.includes(candidate)) leaves.push(candidate);
-    return leaves.indexOf(candidate);
-  });
-  encoder.encode(value, 'it');
-  return { bytes: encoder.writer.view(), leaves };
+interface Encoded {
+  readonly bytes: Uint8Array;
+  readonly leaves: readonly Leaf[];
+  readonly attached: readonly Uint8Array[];
 }
 
-function decode(bytes: Uint8Array, leaves: Leaf[] = []): unknown {
+function encode(value: unknown): Encoded {
+  const leaves: Leaf[] = [];
+  const attached: Uint8Array[] = [];
+  const encoder = new ValueEncoder([pointExtension], {
+    tensor: (candidate) => {
+      if (!(candidate instanceof Leaf)) return undefined;
+      if (!leaves.includes(candidate)) leaves.push(candidate);
+      return leaves.indexOf(candidate);
+    },
+    bytes: (bytes) => attached.push(bytes.slice()) - 1,
+  });
+  encoder.encode(value, 'it');
+  return { bytes: encoder.writer.view(), leaves, attached };
+}
+
+function decode(
+  bytes: Uint8Array,
+  { leaves, attached }: Pick<Encoded, 'leaves' | 'attached'> = { leaves: [], attached: [] },
+): unknown {
   const extensions = new Map([[9, pointExtension]]);
-  return new ValueDecoder(bytes, extensions, (index) => leaves[index]).decode();
+  return new ValueDecoder(bytes, extensions, {
+    tensor: (index) => leaves[index],
+    bytes: (index) => attached[index],
+  }).decode();
 }
 
 function roundTrip(value: unknown): unknown {
-  const { bytes, leaves } = encode(value);
-  return decode(bytes, leaves);
+  const encoded = encode(value);
+  return decode(encoded.bytes, encoded);
 }
 
 const shared = new Leaf('shared');
@@ -146,7 +164,7 @@ test.each<[string, unknown, RegExp]>([
 test('random, cut and flipped bytes are a protocol_error or another value', () => {
   const check = (bytes: Uint8Array): void => {
     try {
-      decode(bytes, [shared]);
+      decode(bytes, { leaves: [shared], attached: [] });
     } catch (error) {
       if (!isGradwireError(error, 'protocol_error')) throw error;
     }
