@@ -147,8 +147,9 @@ function add(name: string, Class: unknown, codec: ValueCodec<object> | undefined
     throw invalid(`${name === '' ? 'the empty name' : name} does not stand for a class`);
   }
   const builtIn = builtInBase(prototype);
-  const isError = builtIn !== undefined && builtIn.prototype instanceof Error;
-  const isItself = builtIn?.prototype === prototype;
+  const base = builtIn?.prototype;
+  const isError = base === Error.prototype || base instanceof Error;
+  const isItself = base === prototype;
   if (isItself || (isError && codec !== undefined)) {
     throw invalid(
       `${name} is ${isItself ? 'a built-in class' : 'an error class: those take no codec'}`,
