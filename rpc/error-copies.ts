@@ -7,7 +7,7 @@ import { isRecord } from './value-kinds.ts';
 
 /** Longest message or stack that is sent. */
 const MAX_TEXT_LENGTH = 16_384;
-/** Errors in a chain of causes, and in all. */
+/** Errors in a chain of causes, and what they go back to in all. */
 const MAX_CHAIN = 16;
 const MAX_ERRORS = 64;
 /** Values in the fields of one error, and how deep. */
@@ -24,7 +24,7 @@ export function text(value: unknown): string {
  * fields, and a chain of causes ends where it repeats itself or gets too long. What its getters throw is thrown.
  */
 export function copyError(error: Error): Error {
-  return copy(error, { ancestors: new Set(), left: MAX_ERRORS });
+  return copy(error, { ancestors: new Set(), left: MAX_ERRORS - 1 });
 }
 
 interface Walk {
@@ -33,37 +33,36 @@ interface Walk {
 }
 
 function copy(error: Error, walk: Walk): Error {
-  walk.left--;
   walk.ancestors.add(error);
   const budget = { left: MAX_FIELDS };
   const fields = Object.entries(fieldsOf(error)).filter(([, value]) => isData(value, budget));
-  const { cause } = error;
+  const [cause] = error.cause === undefined ? [] : reasons([error.cause], walk);
   const made = likeError(error, {
     name: text(error.name),
     message: text(error.message),
     stack: text(error.stack ?? error.message),
     fields: Object.fromEntries(fields),
-    ...(cause !== undefined && canFollow(cause, walk) && { cause: reason(cause, walk) }),
-    ...(isAggregate(error) && {
-      errors: error.errors.filter((one) => canFollow(one, walk)).map((one) => reason(one, walk)),
-    }),
+    ...(cause !== undefined && { cause }),
+    ...(isAggregate(error) && { errors: reasons(error.errors, walk) }),
   });
   walk.ancestors.delete(error);
   return made;
 }
 
-function canFollow(reason: unknown, { ancestors, left }: Walk): boolean {
-  return left > 0 && ancestors.size < MAX_CHAIN && !ancestors.has(reason);
+/** What errors go back to, which can be anything. */
+function reasons(values: readonly unknown[], walk: Walk): unknown[] {
+  const copies: unknown[] = [];
+  for (const value of values) {
+    if (walk.left === 0 || walk.ancestors.size === MAX_CHAIN) break;
+    if (walk.ancestors.has(value)) continue;
+    walk.left--;
+    if (isError(value)) copies.push(copy(value, walk));
+    else copies.push(isData(value, { left: MAX_FIELDS }) ? value : text(value));
+  }
+  return copies;
 }
 
-/** Anything can be a cause. */
-function reason(value: unknown, walk: Walk): unknown {
-  if (isError(value)) return walk.left > 0 ? copy(value, walk) : undefined;
-  if (typeof value === 'string') return text(value);
-  return isData(value, { left: MAX_FIELDS }) ? value : text(value);
-}
-
-/** Primitives, dates, and arrays and records of them, without accessors. */
+/** Primitives, and arrays and records of them, without accessors. */
 function isData(value: unknown, budget: { left: number }, depth = 0): boolean {
   if (--budget.left < 0) return false;
   if (typeof value === 'string') return value.length <= MAX_TEXT_LENGTH;
