@@ -37,6 +37,8 @@ type Leaf =
 // biome-ignore lint/suspicious/noExplicitAny: methods of any signature
 type Method = (...args: any[]) => unknown;
 
+type KeysOfMethods<T> = { [K in keyof T]: T[K] extends Method ? K : never }[keyof T];
+
 // Variables come first: by their fields they could pass for a WorkerInfo.
 /**
  * What a value of type `T` arrives as: a variable as a tensor, containers element by element, the rest as it is. What has
@@ -56,7 +58,7 @@ export type Here<T> =
             : T extends readonly unknown[]
               ? { [K in keyof T]: Here<T[K]> }
               : T extends object
-                ? [Extract<T[keyof T], Method>] extends [never]
+                ? [KeysOfMethods<T>] extends [never]
                   ? { [K in keyof T]: Here<T[K]> }
                   : T
                 : T;

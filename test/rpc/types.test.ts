@@ -4,7 +4,8 @@ import type { RRef } from '../../rpc/rref.ts';
 import type { Here } from '../../rpc/types.ts';
 import type { Worker } from '../../rpc/worker-api.ts';
 import { WorkerInfo } from '../../rpc/worker-info.ts';
-import type { tf } from '../../tensor/index.ts';
+import type { SparseSlices, tf } from '../../tensor/index.ts';
+import type { Money, Point } from '../support/values.ts';
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -104,5 +105,13 @@ test('what arrives: variables as tensors, containers element by element', () => 
   holds<
     Equal<Here<Date | Uint8Array | bigint | WorkerInfo>, Date | Uint8Array | bigint | WorkerInfo>
   >();
+  holds<Equal<Here<Float32Array | BigInt64Array>, Float32Array | BigInt64Array>>();
+  holds<
+    Equal<Here<ArrayBuffer | DataView | SparseSlices>, ArrayBuffer | DataView | SparseSlices>
+  >();
+  holds<Equal<Here<{ e: RangeError; s: SparseSlices[] }>, { e: RangeError; s: SparseSlices[] }>>();
+  holds<Equal<Here<readonly [Money, tf.Variable]>, readonly [Money, tf.Tensor]>>();
+  holds<Equal<Here<Map<string, Point>>, Map<string, Point>>>();
+  holds<Equal<Here<unknown>, unknown>>();
   expect(typeof compiled).toBe('function');
 });

@@ -50,7 +50,9 @@ describe.each<EngineName>(['cpu', 'wasm'])('%s', (engine) => {
       using none = new SparseSlices(tf.tensor1d([], 'int32'), tf.zeros([0, 2]), [3, 2]);
       const dense = [flat, cubes, none].map((sparse) => sparse.toDense());
       expect(dense.map((t) => t.shape)).toEqual([[3], [2, 2, 2], [3, 2]]);
-      expect(dense.map((t) => Array.from(t.dataSync<'float32'>()).reduce((a, b) => a + b, 0))).toEqual([7, 4, 0]);
+      expect(
+        dense.map((t) => Array.from(t.dataSync<'float32'>()).reduce((a, b) => a + b, 0)),
+      ).toEqual([7, 4, 0]);
       tf.dispose(dense);
     }));
 
