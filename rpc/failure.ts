@@ -90,12 +90,13 @@ function readFailure(wire: unknown): WireFailure {
     stack: String(fields['stack']),
   };
   // What could not be read at its origin has no error of its own.
-  const known = isOfUser ? likeError(new Error(), { ...said, fields: {} }) : undefined;
+  const stand = (): Error | undefined =>
+    isOfUser ? likeError(new Error(), { ...said, fields: {} }) : undefined;
   return {
     ...said,
     code: isOfUser ? 'remote_error' : (code as ErrorCode),
     peer: typeof peer === 'string' ? peer : undefined,
     maybeExecuted: typeof maybeExecuted === 'boolean' ? maybeExecuted : undefined,
-    cause: isError(cause) ? cause : known,
+    cause: isError(cause) ? cause : stand(),
   };
 }

@@ -5,6 +5,7 @@
 import { GradwireError } from '../errors.ts';
 import { lookInto } from '../tensor/index.ts';
 import { didYouMean } from './nearest.ts';
+import { isNative } from './value-kinds.ts';
 
 /**
  * How instances of a class travel, where their own fields do not say it all. Both run in the middle of a message: they are
@@ -169,21 +170,17 @@ function add(name: string, Class: unknown, codec: ValueCodec<object> | undefined
   lookInto(prototype);
 }
 
-/** The first built-in class below Object in a chain of prototypes: its source text is not to be had. */
+/** The first built-in class below Object in a chain of prototypes. */
 function builtInBase(prototype: object): { name: string; prototype: object } | undefined {
   for (let level: object = prototype; ; ) {
     const next = Object.getPrototypeOf(level) as object | null;
     if (next === null) return undefined;
     const made: unknown = Object.getOwnPropertyDescriptor(level, 'constructor')?.value;
-    if (typeof made === 'function' && /\{\s*\[native code\]\s*\}$/.test(sourceOf(made))) {
+    if (typeof made === 'function' && isNative(made)) {
       return { name: made.name, prototype: level };
     }
     level = next;
   }
-}
-
-function sourceOf(made: object): string {
-  return Function.prototype.toString.call(made);
 }
 
 function invalid(message: string): GradwireError {

@@ -25,18 +25,22 @@ export function isBuiltIn(value: object): boolean {
 export function describe(value: object): string {
   if (types.isPromise(value)) return 'a promise; await it before you send it';
   if (types.isSharedArrayBuffer(value)) return 'shared memory; send a typed array over it';
-  const name = classNameOf(value);
+  const Class = classOf(value);
+  const name = Class?.name || '(none)';
   const what = `an object of class ${name}, which cannot be sent`;
-  if (name === '(none)') return `${what}: send a plain record`;
+  if (Class === undefined || isNative(Class)) return `${what}: send what it stands for`;
   return `${what}: rpc.registerValue({ ${name} }) in every process, or send a plain record or a reference to it`;
 }
 
-function classNameOf(value: object): string {
+/** Whether a class is part of the language: its source text is not to be had. */
+export function isNative(Class: object): boolean {
+  return /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(Class));
+}
+
+function classOf(value: object): { readonly name: unknown } | undefined {
   for (let level: unknown = value; level !== null; level = Object.getPrototypeOf(level)) {
     const made: unknown = Object.getOwnPropertyDescriptor(level, 'constructor')?.value;
-    if (typeof made !== 'function') continue;
-    const name: unknown = Object.getOwnPropertyDescriptor(made, 'name')?.value;
-    return typeof name === 'string' && name !== '' ? name : '(none)';
+    if (typeof made === 'function') return made;
   }
-  return '(none)';
+  return undefined;
 }

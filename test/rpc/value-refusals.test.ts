@@ -79,7 +79,11 @@ test.each<[string, unknown, RegExp]>([
     /it\[0\]\.cause\[0\] is an object of class Plain/,
   ],
   ['a boxed number', [Object(1)], /it\[0\] is an object of class Number/],
-  ['a regular expression', /x/, /it is an object of class RegExp/],
+  [
+    'a regular expression',
+    /x/,
+    /it is an object of class RegExp, which cannot be sent: send what it stands for/,
+  ],
   ['a weak map', new WeakMap(), /it is an object of class WeakMap/],
   ['shared memory', [new SharedArrayBuffer(8)], /it\[0\] is shared memory; send a typed array/],
   [
@@ -96,6 +100,10 @@ test.each<[string, unknown, RegExp]>([
 ])('refuses %s, with its path', (_, value, message) => {
   expect(() => encode(value)).toThrow(message);
   expect(() => encode(value)).toThrow(/^unsupported_value/);
+});
+
+test('more values than one message may hold are refused', () => {
+  expect(() => encode([new Array(2 ** 24)])).toThrow(/beyond the 16777215 values of one message/);
 });
 
 test('no getter runs, whatever is refused', () => {
