@@ -61,7 +61,5 @@ export function bytesOf(value: Binary): Uint8Array {
 export function makeBinary(kind: number, bytes: Uint8Array): Binary | undefined {
   const [, found] = KINDS[kind] ?? [];
   if (found === undefined || bytes.byteLength % found.elementBytes !== 0) return undefined;
-  const copy = new Uint8Array(bytes.byteLength);
-  copy.set(bytes);
-  return found.over(copy.buffer);
+  return found.over(new Uint8Array(bytes).buffer);
 }

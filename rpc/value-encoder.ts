@@ -27,10 +27,10 @@ export class ValueEncoder {
   readonly writer: ByteWriter = new ByteWriter();
   readonly #extensions: readonly Extension[];
   readonly #attaching: Attaching;
+  /** Keys from the root to the current value; empty ones for what stands for an object on the wire. */
   readonly #path: (string | number)[] = [];
-  /** The objects that contain the current value, and how long the path was at each. */
+  /** The objects that contain the current value: one for each key. */
   readonly #ancestors: object[] = [];
-  readonly #pathLengths: number[] = [];
   #count = 0;
 
   constructor(extensions: readonly Extension[], attaching: Attaching) {
@@ -100,7 +100,6 @@ export class ValueEncoder {
     else if (Array.isArray(value) && isBuiltIn(value)) this.#array(value);
     else if (!this.#leaf(value) && !this.#typed(value, prototype)) this.#collection(value);
     this.#ancestors.pop();
-    this.#pathLengths.pop();
   }
 
   /** Tensors and binary data. */
@@ -130,7 +129,10 @@ export class ValueEncoder {
       if (!extension.is(value)) continue;
       out.u8(TAG.extension);
       out.u8(extension.tag);
-      this.#value(this.#ask(() => extension.encode(value)));
+      this.#at(
+        '',
+        this.#ask(() => extension.encode(value)),
+      );
       return true;
     }
     const known = valueClassOf(prototype);
@@ -143,7 +145,12 @@ export class ValueEncoder {
 
   #instance(value: object, { codec }: ValueClass): void {
     if (codec === undefined) this.#record(value, TAG.record);
-    else this.#value(this.#ask(() => codec.encode(value)));
+    else {
+      this.#at(
+        '',
+        this.#ask(() => codec.encode(value)),
+      );
+    }
   }
 
   #collection(value: object): void {
@@ -161,7 +168,7 @@ export class ValueEncoder {
   #enter(value: object): void {
     const at = this.#ancestors.indexOf(value);
     if (at >= 0) {
-      const path = this.#pathText(this.#pathLengths[at]);
+      const path = this.#pathText(at + 1);
       throw unsupported(
         `${this.#pathText()} refers to ${path}: a value that contains itself cannot be sent`,
       );
@@ -170,7 +177,6 @@ export class ValueEncoder {
       throw this.#refusal(`a value nested more than ${MAX_DEPTH} deep`);
     }
     this.#ancestors.push(value);
-    this.#pathLengths.push(this.#path.length);
   }
 
   #at(key: string | number, value: unknown): void {
@@ -235,7 +241,8 @@ export class ValueEncoder {
 
   #pathText(length: number = this.#path.length): string {
     const [root, ...rest] = this.#path.slice(0, length);
-    return rest.reduce<string>(
+    const steps = rest.filter((key) => key !== '');
+    return steps.reduce<string>(
       (text, key) => text + (typeof key === 'number' ? `[${key}]` : `.${key}`),
       String(root),
     );
