@@ -20,5 +20,6 @@ export type {
 } from './transport.ts';
 export { MemoryTransport } from './transport-memory.ts';
 export type { CallOptions, Here, RemoteMethods, Rest } from './types.ts';
+export { registerValue, type ValueCodec } from './value-classes.ts';
 export type { MemberEvent, Worker } from './worker-api.ts';
 export { type Peer, WorkerInfo } from './worker-info.ts';
