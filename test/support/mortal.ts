@@ -34,6 +34,7 @@ export class MortalTransport implements Transport {
   }
 
   #watch(connection: Connection): Connection {
+    if (this.isDead) connection.close();
     this.#connections.push(connection);
     const { peer, segmentBytes } = connection;
     return {
