@@ -15,6 +15,7 @@ export const MESSAGES = {
 
   // The group.
   barrier: 12, //    [key, ranks, is tolerant, vote]: request, answered when all those ranks have asked for the same key
+  gather: 15, //     [key, ranks, limit in ms], [value]: request, answered as a barrier is, with a Map of all values by name
 
   // Distributed autograd (handled by the autograd layer; rpc only carries them).
   mark: 16, //       request: these results will get a gradient in the pass
