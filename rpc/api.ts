@@ -77,12 +77,12 @@ export function getDebugInfo(): DebugInfo {
 }
 
 /** See `Worker.timeoutMs`. PyTorch: `get_rpc_timeout`. */
-export function getTimeoutMs(): number {
+export function getRpcTimeoutMs(): number {
   return currentWorker<Worker>().timeoutMs;
 }
 
 /** Sets `Worker.timeoutMs`. PyTorch: `_set_rpc_timeout`. @throws GradwireError `invalid_argument` */
-export function setTimeoutMs(timeoutMs: number): void {
+export function setRpcTimeoutMs(timeoutMs: number): void {
   currentWorker<Worker>().timeoutMs = timeoutMs;
 }
 

@@ -4,12 +4,12 @@ export {
   allGather,
   barrier,
   getDebugInfo,
-  getTimeoutMs,
+  getRpcTimeoutMs,
   getWorkerInfo,
   remote,
   rpcAsync,
   rpcSync,
-  setTimeoutMs,
+  setRpcTimeoutMs,
   shutdown,
 } from './api.ts';
 export { asyncExecution } from './async-execution.ts';

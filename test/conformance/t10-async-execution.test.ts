@@ -74,6 +74,11 @@ class Adder {
     return rpcAsync(to, add, [x, this.step]);
   }
 
+  @asyncExecution
+  static addDecorated(to: string, x: number): RpcFuture<number> {
+    return rpcAsync(to, add, [x, 1]);
+  }
+
   addBound(to: string, x: number): RpcFuture<number> {
     return rpcAsync(to, add, [x, this.start]);
   }
@@ -168,6 +173,11 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       expect(await modes(cluster.at(0))[mode](Adder.addStatic, ['worker2', 1])).toBe(2);
     },
   );
+
+  test('the mark is a decorator too', async () => {
+    await using cluster = await start();
+    expect(await cluster.at(0).rpcSync(1, Adder.addDecorated, ['worker2', 1])).toBe(2);
+  });
 
   test.each(MODES)(
     'test_async_class_method, test_async_class_method_async, test_async_class_method_remote: a method of the class (%s)',

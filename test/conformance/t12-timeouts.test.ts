@@ -1,6 +1,6 @@
 /** What PyTorch RPC checks of itself, theme T12: time limits. */
 import { describe, expect, test } from '@jest/globals';
-import { getTimeoutMs, setTimeoutMs } from '../../rpc/api.ts';
+import { getRpcTimeoutMs, setRpcTimeoutMs } from '../../rpc/api.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
 import { add, held, newGate } from '../support/services.ts';
 import { until } from '../support/until.ts';
@@ -10,9 +10,9 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     await using cluster = await startCluster({ transport, timeoutMs: 5_600 });
     for (const worker of cluster.workers) {
       expect(worker.timeoutMs).toBe(5_600);
-      expect(worker.run(getTimeoutMs)).toBe(5_600);
+      expect(worker.run(getRpcTimeoutMs)).toBe(5_600);
     }
-    cluster.at(0).run(() => setTimeoutMs(7_000));
+    cluster.at(0).run(() => setRpcTimeoutMs(7_000));
     expect(cluster.workers.map(({ timeoutMs }) => timeoutMs)).toEqual([7_000, 5_600]);
   });
 
