@@ -81,9 +81,9 @@ export function getRpcTimeoutMs(): number {
   return currentWorker<Worker>().timeoutMs;
 }
 
-/** Sets `Worker.timeoutMs`. PyTorch: `_set_rpc_timeout`. @throws GradwireError `invalid_argument` */
+/** See `Worker.setTimeoutMs`. PyTorch: `_set_rpc_timeout`. */
 export function setRpcTimeoutMs(timeoutMs: number): void {
-  currentWorker<Worker>().timeoutMs = timeoutMs;
+  currentWorker<Worker>().setTimeoutMs(timeoutMs);
 }
 
 /** See `Worker.shutdown`. */

@@ -19,13 +19,16 @@ export interface MemberEvent {
  */
 export interface Worker extends AsyncDisposable {
   readonly info: WorkerInfo;
+  /** Time limit of calls that set none, in ms. PyTorch: `get_rpc_timeout`. */
+  readonly timeoutMs: number;
+
   /**
-   * Time limit of calls that set none, in ms; Infinity for none. Set it for the calls made from then on: those under way keep
-   * theirs. PyTorch: `get_rpc_timeout`, `_set_rpc_timeout`.
+   * Sets the time limit of calls that set none, in ms, for those made from now on; Infinity sets no limit. PyTorch:
+   * `_set_rpc_timeout`, where 0 is no limit.
    *
-   * @throws GradwireError `invalid_argument` when it is set
+   * @throws GradwireError `invalid_argument`
    */
-  timeoutMs: number;
+  setTimeoutMs(timeoutMs: number): void;
 
   /** Name and rank of a member, of this worker by default. @throws GradwireError `unknown_worker` */
   getWorkerInfo(peer?: Peer): WorkerInfo;

@@ -107,7 +107,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     return this.#timeoutMs;
   }
 
-  set timeoutMs(timeoutMs: number) {
+  setTimeoutMs(timeoutMs: number): void {
     this.#timeoutMs = checkTimeout('timeoutMs', timeoutMs);
   }
 

@@ -26,9 +26,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     for (const timeoutMs of [{ seconds: 1 }, '5', -1, 0, Number.NaN] as number[]) {
       const start = startCluster({ transport, workers: 1, timeoutMs });
       await expect(start).rejects.toThrow(/^invalid_argument: timeoutMs/);
-      expect(() => {
-        cluster.at(0).timeoutMs = timeoutMs;
-      }).toThrow(/^invalid_argument: timeoutMs/);
+      expect(() => cluster.at(0).setTimeoutMs(timeoutMs)).toThrow(/^invalid_argument: timeoutMs/);
     }
     expect(cluster.at(0).timeoutMs).toBe(60_000);
   });
@@ -38,14 +36,14 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     const worker = cluster.at(0);
     const gate = newGate();
     const early = Array.from({ length: 10 }, () => worker.rpcAsync(1, held, ['early']));
-    worker.timeoutMs = 60_000;
+    worker.setTimeoutMs(60_000);
     const long = worker.rpcAsync(1, held, ['long']);
     for (const call of early) {
       await expect(call).rejects.toThrow(/^deadline_exceeded: .* within 20 ms/);
     }
-    worker.timeoutMs = Number.POSITIVE_INFINITY;
+    worker.setTimeoutMs(Number.POSITIVE_INFINITY);
     const endless = worker.rpcAsync(1, held, ['endless']);
-    worker.timeoutMs = 20;
+    worker.setTimeoutMs(20);
     await expect(worker.rpcSync(1, held, ['late'])).rejects.toThrow(/^deadline_exceeded/);
     const own = worker.rpcAsync(1, held, ['own'], { timeoutMs: 60_000 });
     expect([long, endless, own].map((call) => call.done())).toEqual([false, false, false]);
