@@ -15,7 +15,6 @@ export const MESSAGES = {
 
   // The group.
   barrier: 12, //    [key, ranks, is tolerant, vote]: request, answered when all those ranks have asked for the same key
-  gather: 15, //     [key, ranks, limit in ms], [value]: request, answered as a barrier is, with a Map of all values by name
 
   // Distributed autograd (handled by the autograd layer; rpc only carries them).
   mark: 16, //       request: these results will get a gradient in the pass
@@ -23,6 +22,9 @@ export const MESSAGES = {
   passDone: 18, //   notice to the initiator: this worker's share of the pass is done, or has failed
   finish: 19, //     request: make the gradients of the pass visible; notice: drop them
   release: 20, //    notice: the autograd context is over
+
+  // Values of the group.
+  gather: 24, //     [key, ranks, limit in ms], [value]: request, answered as a barrier is, with a Map of all values by name
 
   reply: 32, //      result of a request
   failure: 33, //    error of a request

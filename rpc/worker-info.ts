@@ -25,12 +25,12 @@ export class WorkerInfo {
 
 /** What is wrong with the name of a worker, if anything. */
 export function nameFault(name: unknown): string | undefined {
-  if (name === '') return 'the name of a worker must not be empty';
+  if (name === '') return `the worker name "" must not be empty`;
   if (typeof name !== 'string' || !/^[\w:-]+$/.test(name)) {
     return `the worker name ${JSON.stringify(name)} must be 1 to ${MAX_NAME_LENGTH} letters, digits, _ : -`;
   }
   if (name.length <= MAX_NAME_LENGTH) return undefined;
-  return `the name of a worker must have at most ${MAX_NAME_LENGTH} characters, not ${name.length}`;
+  return `the name of a worker must be 1 to ${MAX_NAME_LENGTH} characters long, not ${name.length}`;
 }
 
 /** Worker infos travel as values. */

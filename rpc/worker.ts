@@ -4,13 +4,13 @@ import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { AsyncCalls } from './async-execution.ts';
 import { Barriers } from './barrier.ts';
+import { BarrierCalls } from './barrier-calls.ts';
 import { type Call, type Creation, checkArguments } from './call.ts';
 import { addWorker, callSlot, removeWorker } from './current.ts';
 import { type DebugInfo, debugInfo } from './debug-info.ts';
 import { Endpoint } from './endpoint.ts';
 import type { RpcFuture } from './future.ts';
 import { serve } from './handlers.ts';
-import { MeetingCalls } from './meeting-calls.ts';
 import { Members } from './members.ts';
 import { checkTimeout, type ResolvedOptions } from './options.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
@@ -45,7 +45,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   /** Who belongs to the group. */
   readonly members: Members;
   readonly #closeNode: () => Promise<void>;
-  readonly #meetings: MeetingCalls = new MeetingCalls(this, (to, call) => this.#send(to, call));
+  readonly #barrierCalls: BarrierCalls = new BarrierCalls(this, (to, call) => this.#send(to, call));
   /** Each member goes once, so what is kept for those who listen late is bounded. */
   readonly #events: ReplaySubject<MemberEvent> = new ReplaySubject<MemberEvent>();
   #departure: Departure | undefined;
@@ -156,7 +156,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   }
 
   async barrier(names?: readonly string[], options?: CallOptions): Promise<void> {
-    await this.#meetings.pass(names, options);
+    await this.#barrierCalls.pass(names, options);
   }
 
   async allGather<T>(
@@ -164,7 +164,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     names?: readonly string[],
     options?: CallOptions,
   ): Promise<Map<string, Here<T>>> {
-    return (await this.#meetings.gather(value, names, options)) as Map<string, Here<T>>;
+    return (await this.#barrierCalls.gather(value, names, options)) as Map<string, Here<T>>;
   }
 
   getDebugInfo(): DebugInfo {
@@ -172,7 +172,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   }
 
   meet(meeting: Meeting): Promise<boolean> {
-    return this.#meetings.meet(meeting);
+    return this.#barrierCalls.meet(meeting);
   }
 
   run<R>(fn: () => R): R {

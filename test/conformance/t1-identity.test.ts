@@ -91,6 +91,6 @@ test('test_invalid_names: a name is checked, and each fault has its message', ()
     expect(() => new WorkerInfo(name, 0)).toThrow(/^invalid_argument: .*letters, digits, _ : -/);
   }
   expect(() => new WorkerInfo('', 0)).toThrow(/must not be empty/);
-  expect(() => new WorkerInfo('x'.repeat(128), 0)).toThrow(/at most 127 characters, not 128/);
+  expect(() => new WorkerInfo('x'.repeat(128), 0)).toThrow(/1 to 127 characters long, not 128/);
   expect(new WorkerInfo('x'.repeat(127), 0).name).toHaveLength(127);
 });

@@ -52,10 +52,10 @@ test('the init method is env:// or a tcp address, as in PyTorch', () => {
 test.each<[string, Partial<InitOptions>, RegExp]>([
   ['an unknown carrier', { transport: 'tcp' as never }, /transport tcp is neither/],
   ['a carrier that is none', { transport: {} as never }, /nor an object with start/],
-  ['an empty name', { name: '' }, /must not be empty/],
+  ['an empty name', { name: '' }, /the worker name ""/],
   ['a name with blanks', { name: 'a b' }, /the worker name "a b"/],
   ['a name with signs', { name: 'a*' }, /must be 1 to 127 letters/],
-  ['a long name', { name: 'x'.repeat(128) }, /at most 127 characters, not 128/],
+  ['a long name', { name: 'x'.repeat(128) }, /must be 1 to 127/],
   ['a rank that is none', { rank: -1 }, /rank -1 is not between 0 and 1/],
   ['a rank beyond the world', { rank: 2 }, /rank 2 is not between 0 and 1/],
   ['a broken rank', { rank: 0.5 }, /rank 0.5/],

@@ -14,7 +14,7 @@ export interface Meeter {
   getWorkerInfos(): readonly WorkerInfo[];
 }
 
-export class MeetingCalls {
+export class BarrierCalls {
   readonly #worker: Meeter;
   readonly #send: (to: WorkerInfo, call: Call) => Promise<unknown>;
   /** How often this worker has met those of these ranks. */
