@@ -78,7 +78,8 @@ export class RpcFuture<T> extends Promise<T> {
   // biome-ignore lint/suspicious/noThenProperty: a Promise has it
   override then<A = T, B = never>(
     onValue?: ((value: T) => A | PromiseLike<A>) | null,
-    onError?: ((error: unknown) => B | PromiseLike<B>) | null,
+    // biome-ignore lint/suspicious/noExplicitAny: as in a Promise
+    onError?: ((error: any) => B | PromiseLike<B>) | null,
   ): RpcFuture<A | B> {
     return RpcFuture.from(super.then(onValue, onError));
   }
