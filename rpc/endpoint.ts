@@ -8,6 +8,7 @@ import { enterFrame, frameSlot, outside, tf } from '../tensor/index.ts';
 import { Channel } from './channel.ts';
 import { Deadlines } from './deadlines.ts';
 import { discard, disposeReferences } from './discard.ts';
+import { COMMON_EXTENSIONS } from './extensions.ts';
 import { fromWire, toWire } from './failure.ts';
 import type { RpcFuture } from './future.ts';
 import { type Answer, type Handler, IncomingRequests, type RawMessage } from './incoming.ts';
@@ -145,7 +146,7 @@ export class Endpoint {
   /** Sends a message that is not answered; it is lost if the peer is gone. */
   notify(peer: number, kind: MessageKind, head: unknown, order: readonly string[] = []): void {
     if (!this.isConnected(peer)) return;
-    const packet = pack({ head, body: null, bodyName: 'notice' }, [], () => null);
+    const packet = pack({ head, body: null, bodyName: 'notice' }, COMMON_EXTENSIONS, () => null);
     this.#post({ peer, kind, id: 0, order, undo: [], failed: () => {} }, packet);
   }
 
@@ -236,7 +237,9 @@ export class Endpoint {
     if (pending === undefined) return discard(bytes, extensions);
     const { request, frame, traces, resolve, reject } = pending;
     let answer: Unpacked | undefined;
+    let isUnread = true;
     const read = (): unknown => {
+      isUnread = false;
       answer = unpack(bytes, extensions);
       const meta = answer.meta as Record<string, unknown> | null;
       for (const [key, trace] of traces) trace.answered?.(meta?.[key], answer.tensors);
@@ -248,8 +251,8 @@ export class Endpoint {
       if (kind === 'reply') resolve(body);
       else reject(fromWire(body, this.#options.nameOf(peer), request.what));
     } catch (error) {
-      if (answer === undefined) discard(bytes, extensions);
-      else {
+      if (isUnread) discard(bytes, extensions);
+      else if (answer !== undefined) {
         disposeReferences(answer.body);
         tf.dispose([...answer.tensors]);
       }

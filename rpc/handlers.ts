@@ -10,14 +10,8 @@ import type { Made } from './holds.ts';
 import type { Incoming } from './incoming.ts';
 import type { Members } from './members.ts';
 import type { References, RRefId } from './references.ts';
-import {
-  type AnyFunction,
-  asClass,
-  isRegisteredInstance,
-  isValueClass,
-  lookUp,
-  methodOf,
-} from './registry.ts';
+import { type AnyFunction, asClass, isRegisteredInstance, lookUp, methodOf } from './registry.ts';
+import { valueClassOf } from './value-classes.ts';
 
 export interface Serving {
   readonly endpoint: Endpoint;
@@ -129,8 +123,8 @@ function constructed(
   name: string,
   request: Incoming,
 ): unknown {
-  if (!isValueClass(Class)) {
-    const message = `${name} is a class whose objects cannot be sent: make them by remote()`;
+  if (valueClassOf(Class.prototype) === undefined) {
+    const message = `${name} is a class whose objects cannot be sent: make them by remote(), or see rpc.registerValue`;
     throw new GradwireError('unsupported_value', message);
   }
   const args = argumentsOf(request);

@@ -5,6 +5,7 @@
 import { debuglog } from 'node:util';
 import { GradwireError } from '../errors.ts';
 import { TensorScope, type tf } from '../tensor/index.ts';
+import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { toWire } from './failure.ts';
 import type { IncomingTrace, Interceptor } from './interceptor.ts';
 import type { MessageKind } from './message.ts';
@@ -64,7 +65,7 @@ interface Meta extends Readonly<Record<string, unknown>> {
   readonly timeoutMs: number;
 }
 
-const NO_EXTENSIONS: ReadonlyMap<number, Extension> = new Map();
+const NOTICE_EXTENSIONS = byTag(COMMON_EXTENSIONS);
 
 export class IncomingRequests {
   readonly #options: IncomingOptions;
@@ -104,7 +105,7 @@ export class IncomingRequests {
       for (const work of over) work();
     };
     try {
-      const { head } = scope.run(() => unpack(bytes, NO_EXTENSIONS));
+      const { head } = scope.run(() => unpack(bytes, NOTICE_EXTENSIONS));
       const notice: Incoming = {
         peer,
         kind,
@@ -146,6 +147,10 @@ export class IncomingRequests {
       for (const work of over) work();
       this.#options.done(kind);
     };
+    const failed = (error: unknown): void => {
+      debug('a %s of rank %d failed: %O', kind, peer, error);
+      finish('failure', toWire(error, hasBegun));
+    };
     try {
       const unpacked = scope.run(() => unpack(bytes, this.#options.extensions));
       const { head, body, tensors } = unpacked;
@@ -170,12 +175,9 @@ export class IncomingRequests {
       };
       const result = this.#options.enter(peer, () => this.#run(incoming, [...traces.values()]));
       if (!isThenable(result)) return finish('reply', result);
-      Promise.resolve(result).then(
-        (value) => finish('reply', value),
-        (error) => finish('failure', toWire(error, hasBegun)),
-      );
+      Promise.resolve(result).then((value) => finish('reply', value), failed);
     } catch (error) {
-      finish('failure', toWire(error, hasBegun));
+      failed(error);
     }
   }
 

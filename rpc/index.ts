@@ -22,6 +22,7 @@ export { type RemoteReferences, RRef } from './rref.ts';
 export type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
 export { MemoryTransport } from './transport-memory.ts';
 export type { CallOptions, Here, Invocable, RemoteFutures, RemoteMethods, Rest } from './types.ts';
+export { registerValue, type ValueCodec } from './value-classes.ts';
 export { waitAll } from './wait-all.ts';
 export type { MemberEvent, Worker } from './worker-api.ts';
 export { type Peer, WorkerInfo } from './worker-info.ts';

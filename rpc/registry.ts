@@ -165,11 +165,6 @@ export function methodOf(target: unknown, name: unknown): AnyFunction {
   );
 }
 
-/** Whether objects of the class can be sent. */
-export function isValueClass(_class: Callable): boolean {
-  return false;
-}
-
 /** Whether the class of the object is registered. */
 export function isRegisteredInstance(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;

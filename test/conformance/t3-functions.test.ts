@@ -1,6 +1,7 @@
 /** What PyTorch RPC checks of itself, theme T3: what can be the function of a call. */
 import { describe, expect, test } from '@jest/globals';
 import { lookUp, named, register } from '../../rpc/registry.ts';
+import { registerValue } from '../../rpc/value-classes.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
 
 interface Scaling {
@@ -51,7 +52,17 @@ class Mile extends Model {
     return x / 2;
   }
 }
-register({ scale, Model, Mile });
+
+/** Its objects travel. */
+class Length {
+  readonly metres: number;
+
+  constructor(metres: number) {
+    this.metres = metres;
+  }
+}
+register({ scale, Model, Mile, Length });
+registerValue({ Length });
 
 describe.each(TRANSPORTS)('%s', (transport) => {
   test('test_py_user_defined: a function with named arguments only', async () => {
@@ -93,6 +104,13 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     expect(() => worker.rpcAsync(1, Model.prototype.times, [3])).toThrow(
       /^not_registered: Model's times is a method of its objects: call it on a reference, rref.rpcSync\(\).times/,
     );
+  });
+
+  test('test_py_class_constructor: an object that can be sent is the result, with its fields', async () => {
+    await using cluster = await startCluster({ transport });
+    const made = await cluster.at(0).rpcSync(1, Length, [7]);
+    expect(made).toBeInstanceOf(Length);
+    expect(made.metres).toBe(7);
   });
 
   test('test_py_class_constructor: an object that cannot be sent is not made', async () => {
