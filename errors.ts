@@ -1,6 +1,7 @@
 /** Every code a GradwireError can carry, with what it means. The list is closed: ERRORS.md has a row for each. */
 export const ERROR_CODES = {
   invalid_argument: 'an argument or option is not what the function takes',
+  invalid_state: 'the object is not in a state in which this can be done',
   not_initialized: 'there is no worker in this process',
   ambiguous_worker: 'several workers live in this process and none is current',
   init_timeout: 'the group was not complete within the init timeout',

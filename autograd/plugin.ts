@@ -25,6 +25,10 @@ addPlugin((worker) => {
       engine.peerGone(rank);
       contexts.peerGone(rank);
     },
+    debugInfo: () => ({
+      'autograd.numContexts': contexts.size,
+      'autograd.numCurrentBackwardPasses': engine.startedCount,
+    }),
     close: () => contexts.close(),
   };
 });

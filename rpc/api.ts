@@ -1,27 +1,33 @@
 /** The calls of a user as functions: they speak for the current worker (`currentWorker`). */
 import { currentWorker } from './current.ts';
+import type { DebugInfo } from './debug-info.ts';
+import type { RpcFuture } from './future.ts';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
-import type { CallOptions, Here, Rest } from './types.ts';
+import type { CallOptions, Here, Invocable, Rest } from './types.ts';
 import type { Worker } from './worker-api.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
 /** See `Worker.rpcSync`. */
-export async function rpcSync<A extends unknown[], R>(
+export function rpcSync<A extends unknown[], R>(
   to: Peer,
-  fn: (...args: A) => R,
+  callable: Invocable<A, R>,
   ...rest: Rest<A>
 ): Promise<Here<Awaited<R>>> {
-  return await currentWorker<Worker>().rpcAsync(to, fn, ...rest);
+  try {
+    return currentWorker<Worker>().rpcSync(to, callable, ...rest);
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 /** See `Worker.rpcAsync`. */
 export function rpcAsync<A extends unknown[], R>(
   to: Peer,
-  fn: (...args: A) => R,
+  callable: Invocable<A, R>,
   ...rest: Rest<A>
-): Promise<Here<Awaited<R>>> {
-  return currentWorker<Worker>().rpcAsync(to, fn, ...rest);
+): RpcFuture<Here<Awaited<R>>> {
+  return currentWorker<Worker>().rpcAsync(to, callable, ...rest);
 }
 
 /** See `Worker.remote`. */
@@ -54,6 +60,30 @@ export function getWorkerInfo(peer?: Peer): WorkerInfo {
 /** See `Worker.barrier`. */
 export function barrier(names?: readonly string[], options?: CallOptions): Promise<void> {
   return currentWorker<Worker>().barrier(names, options);
+}
+
+/** See `Worker.allGather`. */
+export async function allGather<T>(
+  value: T,
+  names?: readonly string[],
+  options?: CallOptions,
+): Promise<Map<string, Here<T>>> {
+  return await currentWorker<Worker>().allGather(value, names, options);
+}
+
+/** See `Worker.getDebugInfo`. */
+export function getDebugInfo(): DebugInfo {
+  return currentWorker<Worker>().getDebugInfo();
+}
+
+/** See `Worker.timeoutMs`. PyTorch: `get_rpc_timeout`. */
+export function getRpcTimeoutMs(): number {
+  return currentWorker<Worker>().timeoutMs;
+}
+
+/** See `Worker.setTimeoutMs`. PyTorch: `_set_rpc_timeout`. */
+export function setRpcTimeoutMs(timeoutMs: number): void {
+  currentWorker<Worker>().setTimeoutMs(timeoutMs);
 }
 
 /** See `Worker.shutdown`. */

@@ -16,16 +16,30 @@ export interface Arrival {
   readonly vote: boolean;
   /** How long it waits, in ms: who has given up is not there when the others come. */
   readonly timeoutMs: number;
+  /** What it brings for all. */
+  readonly value?: unknown;
+  /** What the meeting is called in errors. Default: the barrier. */
+  readonly what?: string;
+}
+
+/** What all who have met get: the same object for all. */
+export interface Met {
+  readonly isUnanimous: boolean;
+  /** By rank, in order of `ranks`. */
+  readonly values: ReadonlyMap<number, unknown>;
 }
 
 interface Waiting {
   readonly vote: boolean;
+  readonly value: unknown;
+  readonly timeoutMs: number;
   readonly deadline: Deadline;
-  resolve(isUnanimous: boolean): void;
+  resolve(met: Met): void;
   reject(error: Error): void;
 }
 
 interface Meeting {
+  readonly what: string;
   readonly ranks: readonly number[];
   readonly isTolerant: boolean;
   readonly arrived: Map<number, Waiting>;
@@ -42,18 +56,24 @@ export class Barriers {
   }
 
   /** A worker has reached a meeting point; resolves when all have with whether all votes were true. */
-  arrive({ key, ranks, rank, isTolerant, vote, timeoutMs }: Arrival): Promise<boolean> {
+  async arrive(arrival: Arrival): Promise<boolean> {
+    return (await this.gather(arrival)).isUnanimous;
+  }
+
+  /** The same; resolves with what all have brought. */
+  gather({ key, ranks, rank, isTolerant, vote, ...rest }: Arrival): Promise<Met> {
+    const { timeoutMs, value, what = 'the barrier' } = rest;
     if (this.#isClosed) {
-      const message = 'the worker that keeps the barrier shut down';
+      const message = `the worker that keeps ${what} shut down`;
       return Promise.reject(new GradwireError('shut_down', message));
     }
     this.#withdraw(key, rank, 'cancelled');
-    const meeting = this.#meetings.get(key) ?? { ranks, isTolerant, arrived: new Map() };
+    const meeting = this.#meetings.get(key) ?? { what, ranks, isTolerant, arrived: new Map() };
     this.#meetings.set(key, meeting);
     return new Promise((resolve, reject) => {
       const give = (): void => this.#withdraw(key, rank, 'deadline_exceeded');
       const deadline = this.#deadlines.add(timeoutMs, give);
-      meeting.arrived.set(rank, { vote, deadline, resolve, reject });
+      meeting.arrived.set(rank, { vote, value, timeoutMs, deadline, resolve, reject });
       this.#check(key, meeting);
     });
   }
@@ -82,22 +102,26 @@ export class Barriers {
     waiting.deadline.cancel();
     const missing = meeting.ranks.filter((other) => other !== rank && !meeting.arrived.has(other));
     const names = missing.map((other) => this.#members.nameOf(other)).join(', ');
-    waiting.reject(new GradwireError(code, `waited at the barrier for ${names}`));
+    const limit = code === 'deadline_exceeded' ? ` for ${waiting.timeoutMs} ms` : '';
+    waiting.reject(new GradwireError(code, `waited at ${meeting.what} for ${names}${limit}`));
   }
 
-  #check(key: string, { ranks, isTolerant, arrived }: Meeting): void {
+  #check(key: string, { what, ranks, isTolerant, arrived }: Meeting): void {
     const missing = ranks.filter((rank) => !arrived.has(rank));
     const gone = missing.filter((rank) => this.#members.isGone(rank));
     const isBroken = gone.length > 0 && !isTolerant;
     if (!isBroken && missing.length > gone.length) return;
     this.#meetings.delete(key);
     const names = gone.map((rank) => this.#members.nameOf(rank)).join(', ');
-    const isUnanimous = [...arrived.values()].every(({ vote }) => vote);
+    const met: Met = {
+      isUnanimous: [...arrived.values()].every(({ vote }) => vote),
+      values: new Map(ranks.map((rank) => [rank, arrived.get(rank)?.value])),
+    };
     for (const { deadline, resolve, reject } of arrived.values()) {
       deadline.cancel();
-      if (!isBroken) resolve(isUnanimous);
+      if (!isBroken) resolve(met);
       else {
-        const message = `${names} is gone and cannot reach the barrier`;
+        const message = `${names} is gone and cannot reach ${what}`;
         reject(new GradwireError('unavailable', message, { peer: names, stage: 'barrier' }));
       }
     }

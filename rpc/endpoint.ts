@@ -10,6 +10,7 @@ import { Deadlines } from './deadlines.ts';
 import { discard, disposeReferences } from './discard.ts';
 import { COMMON_EXTENSIONS } from './extensions.ts';
 import { fromWire, toWire } from './failure.ts';
+import type { RpcFuture } from './future.ts';
 import { type Answer, type Handler, IncomingRequests, type RawMessage } from './incoming.ts';
 import type { Interceptor, OutgoingTrace } from './interceptor.ts';
 import type { MessageKind } from './message.ts';
@@ -127,7 +128,7 @@ export class Endpoint {
    * Sends a request and resolves with the body of the answer, whose tensors belong to the caller's surroundings.
    * What cannot be sent is thrown at once; everything later rejects.
    */
-  request(request: Request): Promise<unknown> {
+  request(request: Request): RpcFuture<unknown> {
     const { peer, kind, order } = request;
     this.#channel(peer, request.what);
     const traces = new Map<string, OutgoingTrace>();

@@ -1,6 +1,8 @@
 /** What a worker does when others ask: run functions and methods, make and keep objects, count references, meet. */
 import { asError, GradwireError, isGradwireError } from '../errors.ts';
 import { holdTensors, keepStored, ownVariables } from '../tensor/index.ts';
+import { gathered } from './all-gather.ts';
+import type { AsyncCalls } from './async-execution.ts';
 import type { Barriers } from './barrier.ts';
 import type { Endpoint } from './endpoint.ts';
 import { Head } from './head.ts';
@@ -9,34 +11,34 @@ import type { Incoming } from './incoming.ts';
 import type { Members } from './members.ts';
 import type { References, RRefId } from './references.ts';
 import { type AnyFunction, asClass, isRegisteredInstance, lookUp, methodOf } from './registry.ts';
+import { valueClassOf } from './value-classes.ts';
 
 export interface Serving {
   readonly endpoint: Endpoint;
   readonly references: References;
   readonly barriers: Barriers;
   readonly members: Members;
+  readonly asyncCalls: AsyncCalls;
 }
 
 /** Lets the endpoint answer every request of rpc's own. */
-export function serve({ endpoint, references, barriers, members }: Serving): void {
+export function serve(serving: Serving): void {
+  const { endpoint, references, barriers, members, asyncCalls } = serving;
   endpoint.handle('call', (request) => {
     const name = new Head(request.head).text(0);
-    const callable = lookUp(name);
-    if (asClass(callable) !== undefined) {
-      throw new GradwireError(
-        'unsupported_value',
-        `${name} is a class: make its objects by remote()`,
-      );
-    }
+    const { callable, self } = lookUp(name);
+    const Class = asClass(callable);
+    if (Class !== undefined) return constructed(Class, name, request);
     const args = argumentsOf(request);
     request.begin();
-    return (callable as AnyFunction)(...args);
+    const run = callable as AnyFunction;
+    return asyncCalls.answer(run, name, run.apply(self, args));
   });
 
   endpoint.handle('method', async (request) => {
     const head = new Head(request.head);
-    const method = head.text(1);
-    return callMethod(await borrowed(references, head.id(0), request), method, request);
+    const object = await borrowed(references, head.id(0), request);
+    return callMethod(object, head.text(1), request, asyncCalls);
   });
 
   endpoint.handle('fetch', (request) => {
@@ -50,7 +52,7 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
     const settle = references.create(id);
     references.addFork(id, fork, request.peer);
     try {
-      const made = await make(head, request, references);
+      const made = await make(head, request, serving);
       request.takeScope();
       settle(made);
     } catch (thrown) {
@@ -71,6 +73,8 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
     const head = new Head(request.head);
     references.dropFork(head.id(0), head.fork(1), request.peer);
   });
+
+  endpoint.handle('gather', (request) => gathered(barriers, members, request));
 
   endpoint.handle('barrier', ({ head: fields, peer: rank, timeoutMs }) => {
     const head = new Head(fields);
@@ -97,29 +101,58 @@ function argumentsOf({ body }: Incoming): unknown[] {
 }
 
 /** Runs a method; tensors that it stores in its object stay there (D7). */
-async function callMethod(target: unknown, method: string, request: Incoming): Promise<unknown> {
+async function callMethod(
+  target: unknown,
+  method: string,
+  request: Incoming,
+  asyncCalls: AsyncCalls,
+): Promise<unknown> {
   const run = methodOf(target, method);
   const args = argumentsOf(request);
   request.begin();
   try {
-    return await run.apply(target, args);
+    return await asyncCalls.answer(run, method, run.apply(target, args));
   } finally {
     keepStored(target as object, request.scope);
   }
 }
 
+/** An object that is the answer itself. Its variables are freed with the call. */
+function constructed(
+  Class: new (...args: unknown[]) => unknown,
+  name: string,
+  request: Incoming,
+): unknown {
+  if (valueClassOf(Class.prototype) === undefined) {
+    const message = `${name} is a class whose objects cannot be sent: make them by remote(), or see rpc.registerValue`;
+    throw new GradwireError('unsupported_value', message);
+  }
+  const args = argumentsOf(request);
+  request.begin();
+  const { value, variables } = ownVariables(() => new Class(...args));
+  request.after(() => {
+    for (const variable of variables) variable.dispose();
+  });
+  return value;
+}
+
 /** Makes the object of a reference: by a class, a function, or a method of another object. */
-async function make(head: Head, request: Incoming, references: References): Promise<Made> {
+async function make(head: Head, request: Incoming, serving: Serving): Promise<Made> {
   const { scope } = request;
+  const { references, asyncCalls } = serving;
   if (head.length > 3) {
     const object = await borrowed(references, head.id(2), request);
-    return keep(await callMethod(object, head.text(3), request), scope);
+    return keep(await callMethod(object, head.text(3), request, asyncCalls), scope);
   }
-  const callable = lookUp(head.text(2));
+  const name = head.text(2);
+  const { callable, self } = lookUp(name);
   const args = argumentsOf(request);
   const Class = asClass(callable);
   request.begin();
-  if (Class === undefined) return keep(await (callable as AnyFunction)(...args), scope);
+  if (Class === undefined) {
+    const run = callable as AnyFunction;
+    return keep(await asyncCalls.answer(run, name, run.apply(self, args)), scope);
+  }
   const { value, variables } = ownVariables(() => new Class(...args));
   const made = keep(value, scope);
   const free = (): unknown => {

@@ -43,6 +43,13 @@ export class Head {
     throw malformed(`no list in field ${index}`);
   }
 
+  /** A time limit in ms; may be infinite. */
+  limitMs(index: number): number {
+    const value = this.#fields[index];
+    if (typeof value === 'number' && value > 0) return value;
+    throw malformed(`no time limit in field ${index}`);
+  }
+
   flag(index: number): boolean {
     return this.#fields[index] === true;
   }

@@ -1,6 +1,20 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Remote procedure calls and references. PyTorch: `torch.distributed.rpc`. */
-export { barrier, getWorkerInfo, remote, rpcAsync, rpcSync, shutdown } from './api.ts';
+export {
+  allGather,
+  barrier,
+  getDebugInfo,
+  getRpcTimeoutMs,
+  getWorkerInfo,
+  remote,
+  rpcAsync,
+  rpcSync,
+  setRpcTimeoutMs,
+  shutdown,
+} from './api.ts';
+export { asyncExecution } from './async-execution.ts';
+export type { DebugInfo } from './debug-info.ts';
+export { collectAll, RpcFuture } from './future.ts';
 export { init } from './init.ts';
 export type { InitOptions } from './options.ts';
 export { named, register } from './registry.ts';
@@ -19,7 +33,8 @@ export type {
   TransportNode,
 } from './transport.ts';
 export { MemoryTransport } from './transport-memory.ts';
-export type { CallOptions, Here, RemoteMethods, Rest } from './types.ts';
+export type { CallOptions, Here, Invocable, RemoteFutures, RemoteMethods, Rest } from './types.ts';
 export { registerValue, type ValueCodec } from './value-classes.ts';
+export { waitAll } from './wait-all.ts';
 export type { MemberEvent, Worker } from './worker-api.ts';
 export { type Peer, WorkerInfo } from './worker-info.ts';

@@ -47,7 +47,7 @@ export class Members {
   /** @throws GradwireError `unknown_worker` */
   get(peer: Peer): WorkerInfo {
     const key = peer instanceof WorkerInfo ? peer.name : peer;
-    if (typeof key !== 'string' && typeof key !== 'number') {
+    if (typeof key !== 'string' && !Number.isInteger(key)) {
       const message = `${String(key)} is no worker: give a name, a rank or a WorkerInfo`;
       throw new GradwireError('invalid_argument', message, { maybeExecuted: false });
     }

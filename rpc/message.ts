@@ -26,6 +26,9 @@ export const MESSAGES = {
   finish: 19, //     request: make the gradients of the pass visible; notice: drop them
   release: 20, //    notice: the autograd context is over
 
+  // Values of the group.
+  gather: 24, //     [key, ranks, limit in ms], [value]: request, answered as a barrier is, with a Map of all values by name
+
   reply: 32, //      result of a request
   failure: 33, //    error of a request
 

@@ -3,6 +3,7 @@ import { GradwireError } from '../errors.ts';
 import type { EngineName } from '../tensor/index.ts';
 import { isLoopback } from './security.ts';
 import { DYNAMIC, MAX_RANK, type Transport } from './transport.ts';
+import { nameFault } from './worker-info.ts';
 
 export interface InitOptions {
   /** Unique in the group: letters, digits, `_ : -`, shorter than 128. */
@@ -51,7 +52,6 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** What timers can count, about 24 days. */
 const MAX_INIT_TIMEOUT_MS = 2 ** 31 - 1;
 const LEAST_MESSAGE_LIMIT_BYTES = 64 * 1024;
-const NAME = /^[A-Za-z0-9_:-]{1,127}$/;
 
 /** Fills what is not given from `env`. @throws GradwireError `invalid_argument`, `insecure_address` */
 export function resolveOptions(options: InitOptions, env: Environment): ResolvedOptions {
@@ -86,11 +86,8 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
 
 function check(options: ResolvedOptions): void {
   const { name, rank, worldSize, masterAddr, masterPort, host, token } = options;
-  if (typeof name !== 'string' || !NAME.test(name)) {
-    throw invalid(
-      `the worker name ${JSON.stringify(name)} must be 1 to 127 letters, digits, _ : -`,
-    );
-  }
+  const fault = nameFault(name);
+  if (fault !== undefined) throw invalid(fault);
   const lastRank = worldSize === DYNAMIC ? MAX_RANK : worldSize - 1;
   if (!Number.isInteger(rank) || rank < 0 || rank > lastRank) {
     const world = worldSize === DYNAMIC ? 'dynamic group' : `world size ${worldSize}`;

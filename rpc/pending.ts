@@ -2,6 +2,7 @@
 import { GradwireError } from '../errors.ts';
 import type { Frame } from '../tensor/index.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
+import { RpcFuture } from './future.ts';
 import type { OutgoingTrace } from './interceptor.ts';
 import type { MessageKind } from './message.ts';
 import type { Message } from './packet.ts';
@@ -60,11 +61,11 @@ export class PendingRequests {
     return this.#entries.size - this.#meetings;
   }
 
-  add(request: NewRequest): { readonly id: number; readonly answer: Promise<unknown> } {
+  add(request: NewRequest): { readonly id: number; readonly answer: RpcFuture<unknown> } {
     const id = this.#nextId;
     this.#nextId = id === 0xffff_ffff ? 1 : id + 1;
     if (request.request.kind === 'barrier') this.#meetings++;
-    const answer = new Promise((resolve, reject) => {
+    const answer = new RpcFuture<unknown>((resolve, reject) => {
       const startedAt = performance.now();
       const { timeoutMs } = request.request;
       const deadline = this.#deadlines.add(timeoutMs, () => this.#expire(id));

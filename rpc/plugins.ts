@@ -6,6 +6,8 @@ export interface WorkerShare {
   readonly interceptor: Interceptor;
   /** A peer is gone. */
   peerGone(rank: number, isFarewell: boolean): void;
+  /** Counters for `Worker.getDebugInfo`, under names that begin with the layer's; cheap to read. */
+  debugInfo?(): Readonly<Record<string, number>>;
   /** The worker shuts down: free everything. */
   close(): void;
 }

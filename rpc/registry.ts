@@ -1,24 +1,41 @@
 /**
- * What peers may call in this process: functions and classes by name. Look-up is by name alone and only among own keys;
- * nothing received is ever code (guarantee G1). One table for the process: every worker in it serves the same names.
+ * What peers may call in this process: functions and classes by name, and the methods that those classes define. Look-up
+ * is by name alone and only among own keys; nothing received is ever code (guarantee G1). One table for the process: every
+ * worker in it serves the same names.
  */
 import { GradwireError } from '../errors.ts';
+import { type AnyFunction, dataProperty, methodsFrom, staticMethodsFrom } from './class-methods.ts';
 import { didYouMean } from './nearest.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: what is registered is checked by the types of the calls
-export type AnyFunction = (...args: any[]) => unknown;
-// biome-ignore lint/suspicious/noExplicitAny: as above
 type AnyClass = abstract new (...args: any[]) => unknown;
 export type Callable = AnyFunction | AnyClass;
+export type { AnyFunction } from './class-methods.ts';
 
 const byName = new Map<string, Callable>();
 const byValue = new Map<Callable, string>();
 /** Stand-ins made by `named`. */
 const standIns = new WeakMap<Callable, string>();
+/** Static methods of registered classes, by the names that peers know them by. */
+const staticNames = new WeakMap<Callable, string>();
+/** Methods of the objects of registered classes, for messages. */
+const methodNames = new WeakMap<Callable, string>();
+
+/** What a name stands for: the function with its `this`, or the class. */
+export interface Target {
+  readonly callable: Callable;
+  /** The class of a static method. */
+  readonly self: unknown;
+}
 
 /**
  * Makes functions and classes callable by peers, under the names of the record's own keys. Register before `init`, the
  * same names in every process. Registering the same thing again does nothing.
+ *
+ * A class brings its methods: those of its objects for references, and its static ones as functions, called with the class
+ * as `this`: `rpc.register({ Model })`, then `rpc.rpcSync('b', Model.build, [2])`. A static method that a class inherits
+ * is called on the class that defines it; `rpc.named<typeof Sub.build>('Sub.build')` calls it on the other. A function
+ * that is registered by itself has no `this`.
  *
  * @throws GradwireError `already_registered` if a name stands for something else, `invalid_argument`
  */
@@ -36,7 +53,19 @@ export function register(entries: Readonly<Record<string, Callable>>): void {
       throw new GradwireError('already_registered', `${name} is registered for something else`);
     }
     byName.set(name, value);
-    if (!byValue.has(value)) byValue.set(value, name);
+    if (byValue.has(value)) continue;
+    byValue.set(value, name);
+    if (asClass(value) !== undefined) nameMethods(name, value);
+  }
+}
+
+function nameMethods(name: string, Class: Callable): void {
+  for (const [key, method] of staticMethodsFrom(Class)) {
+    const isOwn = Object.hasOwn(Class, key);
+    if (isOwn || !staticNames.has(method)) staticNames.set(method, `${name}.${key}`);
+  }
+  for (const [key, method] of methodsFrom(Class.prototype)) {
+    if (!methodNames.has(method)) methodNames.set(method, `${name}'s ${key}`);
   }
 }
 
@@ -60,8 +89,16 @@ export function nameOf(callable: Callable): string {
       `${String(callable)} is not a function or class; for a name alone use rpc.named(name)`,
     );
   }
-  const name = byValue.get(callable) ?? standIns.get(callable);
+  const name = byValue.get(callable) ?? standIns.get(callable) ?? staticNames.get(callable);
   if (name !== undefined) return name;
+  const method = methodNames.get(callable);
+  if (method !== undefined) {
+    throw new GradwireError(
+      'not_registered',
+      `${method} is a method of its objects: call it on a reference, rref.rpcSync().${callable.name}(…)`,
+      { maybeExecuted: false },
+    );
+  }
   throw new GradwireError(
     'not_registered',
     `${callable.name || 'an anonymous function'} was not registered: call rpc.register({ ` +
@@ -71,10 +108,21 @@ export function nameOf(callable: Callable): string {
 }
 
 /** What is registered here under `name`. @throws GradwireError `unknown_function` with near names */
-export function lookUp(name: unknown): Callable {
-  const found = typeof name === 'string' ? byName.get(name) : undefined;
-  if (found !== undefined) return found;
-  const hint = didYouMean(String(name), byName.keys());
+export function lookUp(name: unknown): Target {
+  const text = typeof name === 'string' ? name : '';
+  const callable = byName.get(text);
+  if (callable !== undefined) return { callable, self: undefined };
+  const dot = text.lastIndexOf('.');
+  const className = text.slice(0, Math.max(0, dot));
+  const Class = byName.get(className);
+  const statics = Class !== undefined && asClass(Class) !== undefined ? Class : undefined;
+  const names: string[] = [];
+  for (const [key, method] of staticMethodsFrom(statics)) {
+    if (key === text.slice(dot + 1)) return { callable: method, self: statics };
+    names.push(`${className}.${key}`);
+  }
+  names.push(...byName.keys());
+  const hint = didYouMean(String(name), names);
   throw new GradwireError(
     'unknown_function',
     `no function or class ${String(name)} is registered.${hint}`,
@@ -105,19 +153,10 @@ export function methodOf(target: unknown, name: unknown): AnyFunction {
       `the reference holds ${what}, whose class is not registered: it has no remote methods`,
     );
   }
-  const names = new Set<string>();
-  const seen = new Set<string>();
-  for (let level = top; isBelowObject(level); level = Object.getPrototypeOf(level)) {
-    for (const key of Object.getOwnPropertyNames(level)) {
-      if (key === 'constructor' || key === 'then' || key.startsWith('_')) continue;
-      // What a class has under a name, an accessor too, hides what its base classes have.
-      if (seen.has(key)) continue;
-      seen.add(key);
-      const value = dataProperty(level, key);
-      if (value === undefined) continue;
-      if (key === name) return value;
-      names.add(key);
-    }
+  const names: string[] = [];
+  for (const [key, method] of methodsFrom(top)) {
+    if (key === name) return method;
+    names.push(key);
   }
   const hint = didYouMean(String(name), names);
   throw new GradwireError(
@@ -131,14 +170,4 @@ export function isRegisteredInstance(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   const made = dataProperty(Object.getPrototypeOf(value), 'constructor');
   return made !== undefined && byValue.has(made);
-}
-
-function isBelowObject(level: unknown): level is object {
-  return typeof level === 'object' && level !== null && Object.getPrototypeOf(level) !== null;
-}
-
-function dataProperty(holder: unknown, key: string): AnyFunction | undefined {
-  if (typeof holder !== 'object' || holder === null) return undefined;
-  const value: unknown = Object.getOwnPropertyDescriptor(holder, key)?.value;
-  return typeof value === 'function' ? (value as AnyFunction) : undefined;
 }

@@ -2,8 +2,10 @@
 import { GradwireError } from '../errors.ts';
 import { holdTensors } from '../tensor/index.ts';
 import { currentWorker } from './current.ts';
+import type { RpcFuture } from './future.ts';
 import type { ForkId, References, RRefId } from './references.ts';
-import type { CallOptions, Here, MethodName, RemoteMethods } from './types.ts';
+import type { CallOptions, Here, MethodName, RemoteFutures, RemoteMethods } from './types.ts';
+import { collect } from './wait-all.ts';
 import type { WorkerInfo } from './worker-info.ts';
 
 /** `rref.remote()`: each method runs on the owner, which keeps the result behind a reference. */
@@ -20,7 +22,7 @@ export interface ReferenceHost {
   /** Time limit of what sets none, in ms. */
   readonly timeoutMs: number;
   fetch(handle: Handle, options: CallOptions | undefined): Promise<unknown>;
-  callMethod(handle: Handle, method: string, call: MethodCall): Promise<unknown>;
+  callMethod(handle: Handle, method: string, call: MethodCall): RpcFuture<unknown>;
   remoteMethod(handle: Handle, method: string, call: MethodCall): RRef<unknown>;
   release(handle: Handle): void;
 }
@@ -129,12 +131,12 @@ export class RRef<T> implements Disposable {
     }) as RemoteMethods<T>;
   }
 
-  /** The methods of the object, run on its owner: each answers with a copy of the result. At most once. */
-  rpcAsync(options?: CallOptions): RemoteMethods<T> {
+  /** The methods of the object, run on its owner: each answers with a copy of the result, as a future. At most once. */
+  rpcAsync(options?: CallOptions): RemoteFutures<T> {
     const handle = this.#live();
     return methods((method, args) =>
-      handle.host.callMethod(handle, method, { args, options }),
-    ) as RemoteMethods<T>;
+      collect(handle.host.callMethod(handle, method, { args, options })),
+    ) as RemoteFutures<T>;
   }
 
   /** The methods of the object, run on its owner, which keeps each result behind a new reference. At most once. */

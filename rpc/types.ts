@@ -1,5 +1,6 @@
 /** The types of remote calls: what crosses, and how. Types only. */
 import type { SparseSlices, tf } from '../tensor/index.ts';
+import type { RpcFuture } from './future.ts';
 import type { WorkerInfo } from './worker-info.ts';
 
 /** Options of one call. */
@@ -12,6 +13,13 @@ export interface CallOptions {
 export type Rest<A extends unknown[]> = [] extends A
   ? [args?: A, options?: CallOptions]
   : [args: A, options?: CallOptions];
+
+/** What a call may run: a function with these arguments, or a class, whose new object is the result. */
+export type Invocable<A extends unknown[], R> =
+  | ((...args: A) => R)
+  | (abstract new (
+      ...args: A
+    ) => R);
 
 /** Any RRef: references cross as they are. */
 interface ReferenceLike {
@@ -73,9 +81,16 @@ export type MethodName<T> = {
 }[keyof T] &
   string;
 
-/** `rref.rpcSync()` and `rref.rpcAsync()`: each method runs on the owner and answers with a copy of its result. */
+/** `rref.rpcSync()`: each method runs on the owner and answers with a copy of its result. */
 export type RemoteMethods<T> = {
   readonly [K in MethodName<T>]: T[K] extends (...args: infer A) => infer R
     ? (...args: A) => Promise<Here<Awaited<R>>>
+    : never;
+};
+
+/** `rref.rpcAsync()`: the same, each answer a future. */
+export type RemoteFutures<T> = {
+  readonly [K in MethodName<T>]: T[K] extends (...args: infer A) => infer R
+    ? (...args: A) => RpcFuture<Here<Awaited<R>>>
     : never;
 };

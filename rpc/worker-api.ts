@@ -1,8 +1,10 @@
 /** A worker as its user sees it. */
 import type { Observable } from 'rxjs';
+import type { DebugInfo } from './debug-info.ts';
+import type { RpcFuture } from './future.ts';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
-import type { CallOptions, Here, Rest } from './types.ts';
+import type { CallOptions, Here, Invocable, Rest } from './types.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
 /**
@@ -20,8 +22,16 @@ export interface MemberEvent {
  */
 export interface Worker extends AsyncDisposable {
   readonly info: WorkerInfo;
-  /** Time limit of calls that set none, in ms. */
+  /** Time limit of calls that set none, in ms. PyTorch: `get_rpc_timeout`. */
   readonly timeoutMs: number;
+
+  /**
+   * Sets the time limit of calls that set none, in ms, for those made from now on; Infinity sets no limit. PyTorch:
+   * `_set_rpc_timeout`, where 0 is no limit.
+   *
+   * @throws GradwireError `invalid_argument`
+   */
+  setTimeoutMs(timeoutMs: number): void;
 
   /** Name and rank of a member, of this worker by default. @throws GradwireError `unknown_worker` */
   getWorkerInfo(peer?: Peer): WorkerInfo;
@@ -37,23 +47,29 @@ export interface Worker extends AsyncDisposable {
   events(): Observable<MemberEvent>;
 
   /**
-   * Runs a registered function on `to` and resolves with a copy of its result. Arguments are read at once and stay the
-   * caller's; tensors of the result belong to the caller's scope, or to the caller where there is none. At most once.
-   * PyTorch: `rpc_async`.
+   * Runs a registered function, or static method of a registered class, on `to` and answers with a copy of its result. Of
+   * a class the result is a new object: that must be one that can be sent; `remote` keeps it there instead. Methods of
+   * objects are called on a reference (`RRef.rpcAsync`). Arguments are read at once and stay the caller's; tensors of the
+   * result belong to the caller's scope, or to the caller where there is none. At most once. PyTorch: `rpc_async`.
+   *
+   * Named arguments are one record, which is as well typed as a list: `worker.rpcAsync('b', scale, [{ x, factor: 2 }])`.
    *
    * @throws GradwireError `not_registered`, `unknown_worker`, `unsupported_value`, `invalid_argument`, `unavailable` at
    * once; as rejection `remote_error`, `unknown_function`, `deadline_exceeded`, `unavailable`
    */
   rpcAsync<A extends unknown[], R>(
     to: Peer,
-    fn: (...args: A) => R,
+    callable: Invocable<A, R>,
     ...rest: Rest<A>
-  ): Promise<Here<Awaited<R>>>;
+  ): RpcFuture<Here<Awaited<R>>>;
 
-  /** The same as `rpcAsync`, with failures of the arguments as rejections too: blocking is `await`. PyTorch: `rpc_sync`. */
+  /**
+   * The same as `rpcAsync`, with failures of the arguments as rejections too, and outside of `waitAll`: blocking is `await`.
+   * PyTorch: `rpc_sync`.
+   */
   rpcSync<A extends unknown[], R>(
     to: Peer,
-    fn: (...args: A) => R,
+    callable: Invocable<A, R>,
     ...rest: Rest<A>
   ): Promise<Here<Awaited<R>>>;
 
@@ -84,6 +100,27 @@ export interface Worker extends AsyncDisposable {
    * `invalid_argument` if this worker is not among them
    */
   barrier(names?: readonly string[], options?: CallOptions): Promise<void>;
+
+  /**
+   * Brings a value to all `names` (default: all workers), of which this is one, and resolves with what each of them has
+   * brought in its call of `allGather`, by name in order of rank. Values are read at once; tensors of the result belong to
+   * the caller's scope, or to the caller where there is none. PyTorch: `_all_gather`.
+   *
+   * @throws GradwireError (as rejection) `deadline_exceeded`, which at the member of the lowest rank, where the values meet,
+   * names those that did not come; `unavailable` when one of them is gone, `unsupported_value`, `invalid_argument` if this
+   * worker is not among them
+   */
+  allGather<T>(
+    value: T,
+    names?: readonly string[],
+    options?: CallOptions,
+  ): Promise<Map<string, Here<T>>>;
+
+  /**
+   * Counters of what this worker is doing, read as they are: `agent.…` of calls, `rref.…` of references, and those of the
+   * layers above, such as `autograd.…`. For people and tests: names may come and go. PyTorch: `_get_debug_info`.
+   */
+  getDebugInfo(): DebugInfo;
 
   /** Runs `fn`, and all that it starts, with this worker as the one that the functions of module rpc speak for. */
   run<R>(fn: () => R): R;

@@ -2,16 +2,19 @@
 import type { Observable } from 'rxjs';
 import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
+import { AsyncCalls } from './async-execution.ts';
 import { Barriers } from './barrier.ts';
 import { BarrierCalls } from './barrier-calls.ts';
+import { type Call, type Creation, checkArguments } from './call.ts';
 import { addWorker, callSlot, removeWorker } from './current.ts';
+import { type DebugInfo, debugInfo } from './debug-info.ts';
 import { Endpoint } from './endpoint.ts';
 import { Exit } from './exit.ts';
+import type { RpcFuture } from './future.ts';
 import { serve } from './handlers.ts';
 import { MemberEvents } from './member-events.ts';
 import { Members } from './members.ts';
 import type { Membership } from './membership.ts';
-import type { MessageKind } from './message.ts';
 import { checkTimeout, type ResolvedOptions } from './options.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
 import { quietly } from './quietly.ts';
@@ -28,38 +31,24 @@ import {
 } from './shutdown.ts';
 import { type Connection, DYNAMIC, type Member } from './transport.ts';
 import { connectionPair } from './transport-memory.ts';
-import type { CallOptions, Here, Rest } from './types.ts';
+import type { CallOptions, Here, Invocable, Rest } from './types.ts';
+import { collect } from './wait-all.ts';
 import type { MemberEvent, Worker } from './worker-api.ts';
 import type { WorkerCore } from './worker-core.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
-
-/** What is asked of a worker. */
-interface Call {
-  readonly kind: MessageKind;
-  readonly head: unknown;
-  readonly body: unknown;
-  readonly what: string;
-  readonly order?: readonly string[];
-  readonly options: CallOptions | undefined;
-}
-
-/** How an object is made: by a function or class, or by a method of another object. */
-interface Creation extends Omit<Call, 'kind' | 'head' | 'order'> {
-  /** Name of the function or class, or reference and method. */
-  readonly target: readonly string[];
-}
 
 export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   readonly info: WorkerInfo;
   readonly endpoint: Endpoint;
   readonly references: References;
-  readonly timeoutMs: number;
+  readonly asyncCalls: AsyncCalls = new AsyncCalls();
+  #timeoutMs: number;
   readonly #barriers: Barriers;
   readonly #shares: readonly WorkerShare[];
   /** Who belongs to the group. */
   readonly members: Members;
   readonly #closeNode: () => Promise<void>;
-  readonly #barrierCalls: BarrierCalls = new BarrierCalls(this);
+  readonly #barrierCalls: BarrierCalls = new BarrierCalls(this, (to, call) => this.#send(to, call));
   readonly #events: MemberEvents = new MemberEvents();
   readonly #exit: Exit = new Exit(this, () => this.#close());
   readonly firstId: number;
@@ -80,7 +69,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     this.firstId = firstId;
     this.members = new Members(members, options.worldSize === DYNAMIC);
     this.info = this.members.get(options.rank);
-    this.timeoutMs = options.timeoutMs;
+    this.#timeoutMs = options.timeoutMs;
     this.#closeNode = closeNode;
     this.references = new References(options.rank, firstId + 1);
     this.#barriers = new Barriers(this.members);
@@ -99,8 +88,9 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
       onPeerGone: (rank, isFarewell) => this.#peerGone(rank, isFarewell),
       enter: (caller, work) => callSlot.run({ worker: this, caller }, work),
     });
-    const { endpoint, references } = this;
-    serve({ endpoint, references, barriers: this.#barriers, members: this.members });
+    const { endpoint, references, asyncCalls } = this;
+    const barriers = this.#barriers;
+    serve({ endpoint, references, barriers, members: this.members, asyncCalls });
     this.#shares = sharesOf(this);
     for (const { interceptor } of this.#shares) interceptors.push(interceptor);
     const [mine, theirs] = connectionPair(
@@ -130,6 +120,14 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     return this.members.nameOf(rank);
   }
 
+  get timeoutMs(): number {
+    return this.#timeoutMs;
+  }
+
+  setTimeoutMs(timeoutMs: number): void {
+    this.#timeoutMs = checkTimeout('timeoutMs', timeoutMs);
+  }
+
   getWorkerInfo(peer: Peer = this.info): WorkerInfo {
     return this.members.get(peer);
   }
@@ -144,25 +142,18 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
 
   rpcAsync<A extends unknown[], R>(
     to: Peer,
-    fn: (...args: A) => R,
-    ...[args, options]: Rest<A>
-  ): Promise<Here<Awaited<R>>> {
-    const name = nameOf(fn);
-    return this.#send(this.members.get(to), {
-      kind: 'call',
-      head: [name],
-      body: args ?? [],
-      what: name,
-      options,
-    }) as Promise<Here<Awaited<R>>>;
+    callable: Invocable<A, R>,
+    ...rest: Rest<A>
+  ): RpcFuture<Here<Awaited<R>>> {
+    return collect(this.#call(to, callable, ...rest));
   }
 
   async rpcSync<A extends unknown[], R>(
     to: Peer,
-    fn: (...args: A) => R,
+    callable: Invocable<A, R>,
     ...rest: Rest<A>
   ): Promise<Here<Awaited<R>>> {
-    return await this.rpcAsync(to, fn, ...rest);
+    return await this.#call(to, callable, ...rest);
   }
 
   remote<A extends unknown[], T>(
@@ -185,14 +176,20 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     await this.#barrierCalls.pass(names, options);
   }
 
-  /** Waits at a meeting point, kept by the lowest of its ranks, and tells whether all votes were true. */
-  async meet({ key, ranks, isTolerant, vote, options }: Meeting): Promise<boolean> {
-    const leader = this.getWorkerInfo(Math.min(...ranks));
-    const head = [key, ranks, isTolerant, vote];
-    const what = 'the barrier';
-    return (
-      (await this.#send(leader, { kind: 'barrier', head, body: null, what, options })) === true
-    );
+  async allGather<T>(
+    value: T,
+    names?: readonly string[],
+    options?: CallOptions,
+  ): Promise<Map<string, Here<T>>> {
+    return (await this.#barrierCalls.gather(value, names, options)) as Map<string, Here<T>>;
+  }
+
+  getDebugInfo(): DebugInfo {
+    return debugInfo(this, this.#shares);
+  }
+
+  meet(meeting: Meeting): Promise<boolean> {
+    return this.#barrierCalls.meet(meeting);
   }
 
   run<R>(fn: () => R): R {
@@ -215,7 +212,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     return this.#send(owner, { kind, head: [id], body: [], what, order: [id], options });
   }
 
-  callMethod({ id, owner }: Handle, method: string, call: MethodCall): Promise<unknown> {
+  callMethod({ id, owner }: Handle, method: string, call: MethodCall): RpcFuture<unknown> {
     const { args: body, options } = call;
     const order = [id];
     const head = [id, method];
@@ -249,15 +246,22 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     return referenceTo(handle);
   }
 
-  #send(to: WorkerInfo, { options, ...call }: Call): Promise<unknown> {
+  #call<A extends unknown[], R>(
+    to: Peer,
+    callable: Invocable<A, R>,
+    ...[args, options]: Rest<A>
+  ): RpcFuture<Here<Awaited<R>>> {
+    const name = nameOf(callable);
+    const call: Call = { kind: 'call', head: [name], body: args ?? [], what: name, options };
+    return this.#send(this.members.get(to), call) as RpcFuture<Here<Awaited<R>>>;
+  }
+
+  #send(to: WorkerInfo, { options, ...call }: Call): RpcFuture<unknown> {
     if (this.#isClosed) {
       const message = `${this.info.name} has been shut down: ${call.what} was not sent`;
       throw new GradwireError('shut_down', message, { maybeExecuted: false });
     }
-    if (call.body !== null && !Array.isArray(call.body)) {
-      const message = `the arguments of ${call.what} are not in an array`;
-      throw new GradwireError('invalid_argument', message, { maybeExecuted: false });
-    }
+    checkArguments(call);
     this.members.checkTakesWork(to, call.what);
     const timeoutMs = checkTimeout('timeoutMs', options?.timeoutMs ?? this.timeoutMs);
     return this.endpoint.request({ peer: to.id, timeoutMs, bodyName: 'arguments', ...call });

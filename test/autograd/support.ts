@@ -109,13 +109,18 @@ function numberOf(work: Work): number {
   return works.size - 1;
 }
 
+/** A promise that a work may return: a future is no result. */
+async function plain<R>(future: rpc.RpcFuture<unknown>): Promise<Awaited<R>> {
+  return (await future) as Awaited<R>;
+}
+
 /** Runs `work` on `to`, called by the current worker. Whatever it closes over counts as living there. */
 export function at<A extends unknown[], R>(
   to: number,
   work: (...args: A) => R,
   ...args: A
 ): Promise<Awaited<R>> {
-  return rpc.rpcAsync(to, invoke, [numberOf(work), args]) as Promise<Awaited<R>>;
+  return plain(rpc.rpcAsync(to, invoke, [numberOf(work), args]));
 }
 
 /** The same by `remote`. */
@@ -137,7 +142,7 @@ export function callOn<V, A extends unknown[], R>(
   work: (value: V, ...args: A) => R,
   ...args: A
 ): Promise<Awaited<R>> {
-  return holder.rpcAsync().call(numberOf(work), args) as Promise<Awaited<R>>;
+  return plain(holder.rpcAsync().call(numberOf(work), args));
 }
 
 /** Gradients of the context on all workers, added up by variable; the caller disposes them. */

@@ -6,6 +6,10 @@ export interface NotCarried {
 
 export const NOT_CARRIED: readonly NotCarried[] = [
   {
+    name: 'test_disable_gil_profiling',
+    reason: 'there is no interpreter lock',
+  },
+  {
     name: 'test_use_rpc_pickler',
     reason:
       'values are a closed set; own classes enter by rpc.registerValue, no serialiser can be swapped',

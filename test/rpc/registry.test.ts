@@ -109,7 +109,7 @@ test('near names are offered, hidden ones are not', () => {
 });
 
 test('names are looked up among own entries alone', () => {
-  expect(lookUp('plain')).toBe(plain);
+  expect(lookUp('plain')).toEqual({ callable: plain, self: undefined });
   for (const name of ['toString', '__proto__', 'constructor', 5, null, ['plain'], {}]) {
     expect(() => lookUp(name)).toThrow(/^unknown_function/);
   }
@@ -121,7 +121,7 @@ test('a name stands for one thing', () => {
   expect(() => register({ bad: 5 as never })).toThrow(/^invalid_argument: bad is not a function/);
   register({ alias: plain });
   expect(nameOf(plain)).toBe('plain');
-  expect(lookUp('alias')).toBe(plain);
+  expect(lookUp('alias').callable).toBe(plain);
 });
 
 test('callables are known by their registration or as stand-ins', () => {

@@ -1,8 +1,12 @@
 /** Checked by the compiler: a wrong line here fails the build. */
 import { expect, test } from '@jest/globals';
+import { asyncExecution } from '../../rpc/async-execution.ts';
+import { collectAll, RpcFuture } from '../../rpc/future.ts';
+import { named } from '../../rpc/registry.ts';
 import type { RRef } from '../../rpc/rref.ts';
 import type { Here } from '../../rpc/types.ts';
 import { registerValue } from '../../rpc/value-classes.ts';
+import { waitAll } from '../../rpc/wait-all.ts';
 import type { Worker } from '../../rpc/worker-api.ts';
 import { WorkerInfo } from '../../rpc/worker-info.ts';
 import type { SparseSlices, tf } from '../../tensor/index.ts';
@@ -32,12 +36,26 @@ class Server {
   refs(): RRef<tf.Variable>[] {
     return [];
   }
+  later(x: number): RpcFuture<tf.Variable> {
+    return new RpcFuture((resolve) => resolve(x as never));
+  }
   _internal(): void {}
   // biome-ignore lint/suspicious/noThenProperty: the point of the test
   then(): void {}
   private secret(): void {}
   useSecret(): void {
     this.secret();
+  }
+}
+class Model {
+  readonly size: number;
+
+  constructor(options: { size: number }) {
+    this.size = options.size;
+  }
+
+  static build(size: number): Model {
+    return new Model({ size });
   }
 }
 function required(a: number, b?: string): Promise<string> {
@@ -92,6 +110,64 @@ async function compiled(worker: Worker, server: RRef<Server>): Promise<void> {
   void [text, other, number, made, result, out, params, refs, remote];
 }
 
+/** Never runs, as above: futures, and what can be the function of a call. */
+async function compiledFutures(worker: Worker, server: RRef<Server>): Promise<void> {
+  const future: RpcFuture<string> = worker.rpcAsync('a', required, [1]);
+  const value: string = future.value();
+  const isDone: boolean = future.done();
+  const chained: RpcFuture<number> = future.then((text) => text.length);
+  const all: [string, number] = await collectAll([future, chained]);
+  const method: RpcFuture<tf.Tensor[]> = server.rpcAsync().getParams();
+  // A future of the remote function is one future here, and its variable arrives as a tensor.
+  const later: RpcFuture<tf.Tensor> = server.rpcAsync().later(1);
+  const kept: RRef<tf.Variable> = server.remote().later(1);
+  const body: number = await waitAll(async () => 5);
+  // @ts-expect-error a future is not its value
+  const text: string = worker.rpcAsync('a', required, [1]);
+  // @ts-expect-error nor is that of a method
+  const params: tf.Tensor[] = server.rpcAsync().getParams();
+  // @ts-expect-error a call that is not awaited has no fields of its result
+  worker.rpcAsync('a', required, [1]).length;
+  // @ts-expect-error rpcSync is awaited too
+  worker.rpcSync('a', required, [1]).length;
+  // @ts-expect-error a future of another value
+  const wrong: RpcFuture<number> = worker.rpcAsync('a', required, [1]);
+  // @ts-expect-error it is set to what it is a future of
+  new RpcFuture<number>().setResult('x');
+  // @ts-expect-error it fails with an error
+  future.setException('x');
+  // @ts-expect-error a callback is needed
+  future.onComplete();
+  // @ts-expect-error the callback gets the future, not the value
+  future.onComplete((text: string) => text.length);
+  // @ts-expect-error the callback of then gets the value
+  await future.then((f: RpcFuture<string>) => f.value());
+  // @ts-expect-error only functions are marked
+  asyncExecution(5);
+
+  const built: number = (await worker.rpcSync('a', Model.build, [1])).size;
+  const there: RRef<Model> = worker.remote('a', Model.build, [1]);
+  const byName: RRef<Model> = worker.remote('a', named<typeof Model>('Model'), [{ size: 1 }]);
+  // @ts-expect-error an argument of the static method is of the wrong type
+  await worker.rpcSync('a', Model.build, ['1']);
+  // @ts-expect-error the class has no such method
+  await worker.rpcSync('a', Model.missing, [1]);
+  // @ts-expect-error its objects have no such method
+  await server.rpcSync().missing();
+  // @ts-expect-error a reference to another class
+  const other: RRef<WorkerInfo> = worker.remote('a', Model, [{ size: 1 }]);
+  // @ts-expect-error a class wants its arguments here too
+  await worker.rpcSync('a', Model);
+  // @ts-expect-error a name is no function: there is rpc.named
+  await worker.rpcSync('a', 'required', [1]);
+  // @ts-expect-error what the class returns is not the class
+  const same: typeof Model = await worker.rpcSync('a', Model, [{ size: 1 }]);
+  // @ts-expect-error values of all-gather come by name
+  const gathered: number[] = await worker.allGather(1);
+  void [value, isDone, chained, all, method, later, kept, body, text, params, wrong, built];
+  void [there, byName, other, same, gathered];
+}
+
 /** Never runs either. */
 function registered(): void {
   registerValue({ Money, Point });
@@ -126,5 +202,7 @@ test('what arrives: variables as tensors, containers element by element', () => 
   holds<Equal<Here<readonly [Money, tf.Variable]>, readonly [Money, tf.Tensor]>>();
   holds<Equal<Here<Map<string, Point>>, Map<string, Point>>>();
   holds<Equal<Here<unknown>, unknown>>();
-  expect([typeof compiled, typeof registered]).toEqual(['function', 'function']);
+  expect([compiled, compiledFutures, registered].map((fn) => typeof fn)).toEqual(
+    Array(3).fill('function'),
+  );
 });
