@@ -1,8 +1,10 @@
 /** The calls of a user as functions: they speak for the current worker (`currentWorker`). */
 import { currentWorker } from './current.ts';
+import type { RemoteStream } from './remote-stream.ts';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
-import type { CallOptions, Here, Rest } from './types.ts';
+import type { Streamed } from './streamed.ts';
+import type { CallOptions, Here, Rest, StreamRest } from './types.ts';
 import type { Worker } from './worker-api.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
@@ -22,6 +24,20 @@ export function rpcAsync<A extends unknown[], R>(
   ...rest: Rest<A>
 ): Promise<Here<Awaited<R>>> {
   return currentWorker<Worker>().rpcAsync(to, fn, ...rest);
+}
+
+/** See `Worker.rpcStream`. */
+export function rpcStream<A extends unknown[], T>(
+  to: Peer,
+  fn: (...args: A) => Streamed<T> | PromiseLike<Streamed<T>>,
+  ...rest: StreamRest<A>
+): RemoteStream<Here<T>> {
+  return currentWorker<Worker>().rpcStream(to, fn, ...rest);
+}
+
+/** See `Worker.writable`. */
+export async function writable(to: Peer): Promise<void> {
+  await currentWorker<Worker>().writable(to);
 }
 
 /** See `Worker.remote`. */

@@ -6,7 +6,7 @@ import { GradwireError } from '../errors.ts';
 import { type Frame, FrameReader } from './frame.ts';
 import { Inbox } from './inbox.ts';
 import { isConnectionKind, type MessageKind } from './message.ts';
-import { numberPacket, Outbox, type Outgoing } from './outbox.ts';
+import { numberPacket, Outbox, type Outgoing, readNumber } from './outbox.ts';
 import type { Connection } from './transport.ts';
 
 /** Bytes sent per turn of the event loop before others get theirs. */
@@ -85,6 +85,13 @@ export class Channel {
     this.#schedule();
   }
 
+  /** Takes a message back of which nothing has been sent; false if it is too late. */
+  withdraw(message: Outgoing): boolean {
+    if (!this.isOpen || !this.#outbox.withdraw(message)) return false;
+    this.#schedule();
+    return true;
+  }
+
   /** Sends what is queued, says goodbye and ends the connection; resolves when it is over. Bounded. */
   close(): Promise<void> {
     if (this.isOpen) {
@@ -124,11 +131,10 @@ export class Channel {
   #frame(frame: Frame): void {
     if (this.#state === 'closed') return;
     if (!isConnectionKind(frame.kind)) return this.#inbox.frame(frame);
-    if (frame.part.byteLength !== 6)
-      throw new GradwireError('protocol_error', 'a malformed number');
-    const number = Buffer.from(frame.part).readUIntLE(0, 6);
+    const number = readNumber(frame.part);
     if (frame.kind === 'credit') this.#outbox.addCredit(number);
     else if (frame.kind === 'offer') this.#inbox.offer(number);
+    else if (frame.kind === 'decline') this.#inbox.decline(number);
     else if (frame.kind === 'goodbye') this.#peerLeft = true;
     else if (!this.#outbox.grant())
       throw new GradwireError('protocol_error', 'a grant unasked for');

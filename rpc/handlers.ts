@@ -30,7 +30,8 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
     }
     const args = argumentsOf(request);
     request.begin();
-    return (callable as AnyFunction)(...args);
+    const result = (callable as AnyFunction)(...args);
+    return request.outlet === undefined ? result : request.outlet.deliver(result);
   });
 
   endpoint.handle('method', async (request) => {
@@ -101,10 +102,12 @@ async function callMethod(target: unknown, method: string, request: Incoming): P
   const run = methodOf(target, method);
   const args = argumentsOf(request);
   request.begin();
+  const keep = (): void => keepStored(target as object, request.scope);
   try {
-    return await run.apply(target, args);
+    const result = run.apply(target, args);
+    return await (request.outlet?.deliver(result, keep) ?? result);
   } finally {
-    keepStored(target as object, request.scope);
+    keep();
   }
 }
 

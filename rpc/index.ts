@@ -1,12 +1,32 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Remote procedure calls and references. PyTorch: `torch.distributed.rpc`. */
-export { barrier, getWorkerInfo, remote, rpcAsync, rpcSync, shutdown } from './api.ts';
+export {
+  barrier,
+  getWorkerInfo,
+  remote,
+  rpcAsync,
+  rpcStream,
+  rpcSync,
+  shutdown,
+  writable,
+} from './api.ts';
+export { currentCall, type HandledCall } from './current-call.ts';
 export { init } from './init.ts';
 export type { InitOptions } from './options.ts';
 export { named, register } from './registry.ts';
+export { RemoteStream } from './remote-stream.ts';
 export { type RemoteReferences, RRef } from './rref.ts';
 export type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
+export type { Streamed } from './streamed.ts';
 export { MemoryTransport } from './transport-memory.ts';
-export type { CallOptions, Here, RemoteMethods, Rest } from './types.ts';
+export type {
+  CallOptions,
+  Here,
+  RemoteMethods,
+  RemoteStreams,
+  Rest,
+  StreamOptions,
+  StreamRest,
+} from './types.ts';
 export type { MemberEvent, Worker } from './worker-api.ts';
 export { type Peer, WorkerInfo } from './worker-info.ts';

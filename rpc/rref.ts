@@ -3,7 +3,15 @@ import { GradwireError } from '../errors.ts';
 import { holdTensors } from '../tensor/index.ts';
 import { currentWorker } from './current.ts';
 import type { ForkId, References, RRefId } from './references.ts';
-import type { CallOptions, Here, MethodName, RemoteMethods } from './types.ts';
+import type { RemoteStream } from './remote-stream.ts';
+import type {
+  CallOptions,
+  Here,
+  MethodName,
+  RemoteMethods,
+  RemoteStreams,
+  StreamOptions,
+} from './types.ts';
 import type { WorkerInfo } from './worker-info.ts';
 
 /** `rref.remote()`: each method runs on the owner, which keeps the result behind a reference. */
@@ -21,13 +29,14 @@ export interface ReferenceHost {
   readonly timeoutMs: number;
   fetch(handle: Handle, options: CallOptions | undefined): Promise<unknown>;
   callMethod(handle: Handle, method: string, call: MethodCall): Promise<unknown>;
+  streamMethod(handle: Handle, method: string, call: MethodCall): RemoteStream<unknown>;
   remoteMethod(handle: Handle, method: string, call: MethodCall): RRef<unknown>;
   release(handle: Handle): void;
 }
 
 export interface MethodCall {
   readonly args: readonly unknown[];
-  readonly options: CallOptions | undefined;
+  readonly options: StreamOptions | undefined;
 }
 
 /** One copy of a reference; the library alone makes them. */
@@ -130,6 +139,14 @@ export class RRef<T> implements Disposable {
     return methods((method, args) =>
       handle.host.callMethod(handle, method, { args, options }),
     ) as RemoteMethods<T>;
+  }
+
+  /** Those methods of the object that stream, run on its owner for each subscription; see `Worker.rpcStream`. */
+  rpcStream(options?: StreamOptions): RemoteStreams<T> {
+    const handle = this.#live();
+    return methods((method, args) =>
+      handle.host.streamMethod(handle, method, { args, options }),
+    ) as RemoteStreams<T>;
   }
 
   /** The methods of the object, run on its owner, which keeps each result behind a new reference. At most once. */

@@ -1,8 +1,10 @@
 /** A worker as its user sees it. */
 import type { Observable } from 'rxjs';
+import type { RemoteStream } from './remote-stream.ts';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
-import type { CallOptions, Here, Rest } from './types.ts';
+import type { Streamed } from './streamed.ts';
+import type { CallOptions, Here, Rest, StreamRest } from './types.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
 /** A member is gone: it left by `shutdown`, or its connection broke without a word. */
@@ -17,8 +19,16 @@ export interface MemberEvent {
  */
 export interface Worker extends AsyncDisposable {
   readonly info: WorkerInfo;
-  /** Time limit of calls that set none, in ms. */
+  /** Time limit of calls that set none, in ms. PyTorch: `get_rpc_timeout`. */
   readonly timeoutMs: number;
+
+  /**
+   * Sets the time limit of calls that set none, in ms, for those made from now on; Infinity sets no limit. PyTorch:
+   * `_set_rpc_timeout`, where 0 is no limit.
+   *
+   * @throws GradwireError `invalid_argument`
+   */
+  setTimeoutMs(timeoutMs: number): void;
 
   /** Name and rank of a member, of this worker by default. @throws GradwireError `unknown_worker` */
   getWorkerInfo(peer?: Peer): WorkerInfo;
@@ -38,7 +48,7 @@ export interface Worker extends AsyncDisposable {
    * PyTorch: `rpc_async`.
    *
    * @throws GradwireError `not_registered`, `unknown_worker`, `unsupported_value`, `invalid_argument`, `unavailable` at
-   * once; as rejection `remote_error`, `unknown_function`, `deadline_exceeded`, `unavailable`
+   * once; as rejection `remote_error`, `unknown_function`, `deadline_exceeded`, `unavailable`, `cancelled`, `overloaded`
    */
   rpcAsync<A extends unknown[], R>(
     to: Peer,
@@ -52,6 +62,29 @@ export interface Worker extends AsyncDisposable {
     fn: (...args: A) => R,
     ...rest: Rest<A>
   ): Promise<Here<Awaited<R>>>;
+
+  /**
+   * Calls a registered function that returns an Observable or an async iterable (an async generator, say) and gives its items
+   * as they come: by `subscribe`, or by `for await`, which also holds the function back. Cold: each subscription is a call, and
+   * takes its arguments then. At most once. Tensors of an item belong to the subscriber's scope, or to the subscriber where
+   * there is none; streams are not recorded, they carry no gradient. The function gives its items away: their tensors are freed
+   * once sent, unless they are kept or stored in its object; what else it makes, at the end of the stream. No PyTorch name.
+   *
+   * @throws GradwireError `not_registered`, `unknown_worker`, `invalid_argument` at once; as error of the stream those of
+   * `rpcAsync`, `unsupported_value` if the function streams nothing, `overloaded` if an Observable is 1,000 items ahead
+   */
+  rpcStream<A extends unknown[], T>(
+    to: Peer,
+    fn: (...args: A) => Streamed<T> | PromiseLike<Streamed<T>>,
+    ...rest: StreamRest<A>
+  ): RemoteStream<Here<T>>;
+
+  /**
+   * Resolves when a call to `to` would be sent at once, rather than be held or refused as `overloaded`.
+   *
+   * @throws GradwireError (as rejection) `unknown_worker`, `unavailable` when it is gone
+   */
+  writable(to: Peer): Promise<void>;
 
   /**
    * Runs a registered function, or makes an object of a registered class, on `to`, which keeps the result. Returns the
@@ -80,7 +113,10 @@ export interface Worker extends AsyncDisposable {
    */
   barrier(names?: readonly string[], options?: CallOptions): Promise<void>;
 
-  /** Runs `fn`, and all that it starts, with this worker as the one that the functions of module rpc speak for. */
+  /**
+   * Runs `fn`, and all that it starts, with this worker as the one that the functions of module rpc speak for. Calls made in it
+   * inherit no time limit.
+   */
   run<R>(fn: () => R): R;
 
   /**

@@ -1,20 +1,20 @@
 /** One member of a group: the calls of a user (described in worker-api.ts), and what they need. */
 import { type Observable, ReplaySubject } from 'rxjs';
-import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { Barriers } from './barrier.ts';
 import { BarrierCalls } from './barrier-calls.ts';
+import { type Call, Calls } from './calls.ts';
 import { addWorker, callSlot, removeWorker } from './current.ts';
 import { Endpoint } from './endpoint.ts';
 import { serve } from './handlers.ts';
 import { Members } from './members.ts';
-import type { MessageKind } from './message.ts';
-import { checkTimeout, type ResolvedOptions } from './options.ts';
+import type { ResolvedOptions } from './options.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
 import { quietly } from './quietly.ts';
 import { peerExtensions } from './reference-extension.ts';
 import { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
+import type { RemoteStream } from './remote-stream.ts';
 import { Handle, type MethodCall, type ReferenceHost, type RRef, referenceTo } from './rref.ts';
 import {
   checkShutdown,
@@ -23,22 +23,13 @@ import {
   type ShutdownOptions,
   type ShutdownReport,
 } from './shutdown.ts';
+import type { Streamed } from './streamed.ts';
 import type { Connection, Member } from './transport.ts';
 import { connectionPair } from './transport-memory.ts';
-import type { CallOptions, Here, Rest } from './types.ts';
+import type { CallOptions, Here, Rest, StreamRest } from './types.ts';
 import type { MemberEvent, Worker } from './worker-api.ts';
 import type { WorkerCore } from './worker-core.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
-
-/** What is asked of a worker. */
-interface Call {
-  readonly kind: MessageKind;
-  readonly head: unknown;
-  readonly body: unknown;
-  readonly what: string;
-  readonly order?: readonly string[];
-  readonly options: CallOptions | undefined;
-}
 
 /** How an object is made: by a function or class, or by a method of another object. */
 interface Creation extends Omit<Call, 'kind' | 'head' | 'order'> {
@@ -50,7 +41,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   readonly info: WorkerInfo;
   readonly endpoint: Endpoint;
   readonly references: References;
-  readonly timeoutMs: number;
+  readonly #calls: Calls;
   readonly #barriers: Barriers;
   readonly #shares: readonly WorkerShare[];
   /** Who belongs to the group. */
@@ -70,7 +61,6 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   ) {
     this.members = new Members(members);
     this.info = this.members.get(options.rank);
-    this.timeoutMs = options.timeoutMs;
     this.#closeNode = closeNode;
     this.references = new References(options.rank);
     this.#barriers = new Barriers(this.members);
@@ -86,9 +76,12 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
       }),
       interceptors,
       maxMessageBytes: options.maxMessageBytes,
+      limits: options,
       onPeerGone: (rank, isFarewell) => this.#peerGone(rank, isFarewell),
-      enter: (caller, work) => callSlot.run({ worker: this, caller }, work),
+      enter: (caller, call, work) =>
+        callSlot.run({ worker: this, caller, call, within: call }, work),
     });
+    this.#calls = new Calls(this.endpoint, this.info.name, options.timeoutMs);
     const { endpoint, references } = this;
     serve({ endpoint, references, barriers: this.#barriers, members: this.members });
     this.#shares = sharesOf(this);
@@ -107,6 +100,14 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   attach(connection: Connection): void {
     if (this.#isClosed) connection.close();
     else this.endpoint.attach(connection.peer.rank, connection);
+  }
+
+  get timeoutMs(): number {
+    return this.#calls.timeoutMs;
+  }
+
+  setTimeoutMs(timeoutMs: number): void {
+    this.#calls.timeoutMs = timeoutMs;
   }
 
   nameOf(rank: number): string {
@@ -131,7 +132,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     ...[args, options]: Rest<A>
   ): Promise<Here<Awaited<R>>> {
     const name = nameOf(fn);
-    return this.#send(this.members.get(to), {
+    return this.#calls.send(this.members.get(to), {
       kind: 'call',
       head: [name],
       body: args ?? [],
@@ -146,6 +147,20 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     ...rest: Rest<A>
   ): Promise<Here<Awaited<R>>> {
     return await this.rpcAsync(to, fn, ...rest);
+  }
+
+  rpcStream<A extends unknown[], T>(
+    to: Peer,
+    fn: (...args: A) => Streamed<T> | PromiseLike<Streamed<T>>,
+    ...[args, options]: StreamRest<A>
+  ): RemoteStream<Here<T>> {
+    const name = nameOf(fn);
+    const call = { kind: 'call', head: [name], body: args ?? [], what: name, options } as const;
+    return this.#calls.stream(this.members.get(to), call) as RemoteStream<Here<T>>;
+  }
+
+  async writable(to: Peer): Promise<void> {
+    await this.endpoint.writable(this.members.get(to).id);
   }
 
   remote<A extends unknown[], T>(
@@ -174,12 +189,13 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     const head = [key, ranks, isTolerant, vote];
     const what = 'the barrier';
     return (
-      (await this.#send(leader, { kind: 'barrier', head, body: null, what, options })) === true
+      (await this.#calls.send(leader, { kind: 'barrier', head, body: null, what, options })) ===
+      true
     );
   }
 
   run<R>(fn: () => R): R {
-    return callSlot.run({ worker: this, caller: undefined }, fn);
+    return callSlot.run({ worker: this, caller: undefined, within: callSlot.get()?.within }, fn);
   }
 
   async shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
@@ -199,14 +215,20 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
 
   fetch({ id, owner }: Handle, options: CallOptions | undefined): Promise<unknown> {
     const [kind, what] = ['fetch', 'toHere'] as const;
-    return this.#send(owner, { kind, head: [id], body: [], what, order: [id], options });
+    return this.#calls.send(owner, { kind, head: [id], body: [], what, order: [id], options });
   }
 
   callMethod({ id, owner }: Handle, method: string, call: MethodCall): Promise<unknown> {
     const { args: body, options } = call;
     const order = [id];
     const head = [id, method];
-    return this.#send(owner, { kind: 'method', head, body, what: method, order, options });
+    return this.#calls.send(owner, { kind: 'method', head, body, what: method, order, options });
+  }
+
+  streamMethod({ id, owner }: Handle, what: string, call: MethodCall): RemoteStream<unknown> {
+    const { args: body, options } = call;
+    const request = { kind: 'method', head: [id, what], body, what, order: [id], options } as const;
+    return this.#calls.stream(owner, request);
   }
 
   remoteMethod({ id, owner }: Handle, method: string, call: MethodCall): RRef<unknown> {
@@ -227,24 +249,11 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     const handle = new Handle(this, owner, this.references.newId(), this.references.newForkId());
     const head = [handle.id, handle.fork, ...target];
     const order = [handle.id, String(target[0])];
-    this.#send(owner, { kind: 'remote', head, body, what, order, options }).catch((error) => {
+    this.#calls.send(owner, { kind: 'remote', head, body, what, order, options }).catch((error) => {
       handle.failure = error;
     });
     if (owner.id !== this.info.id) this.references.addCopy(handle.id, handle.fork, owner.id);
     return referenceTo(handle);
-  }
-
-  #send(to: WorkerInfo, { options, ...call }: Call): Promise<unknown> {
-    if (this.#isClosed) {
-      const message = `${this.info.name} has been shut down: ${call.what} was not sent`;
-      throw new GradwireError('shut_down', message, { maybeExecuted: false });
-    }
-    if (call.body !== null && !Array.isArray(call.body)) {
-      const message = `the arguments of ${call.what} are not in an array`;
-      throw new GradwireError('invalid_argument', message, { maybeExecuted: false });
-    }
-    const timeoutMs = checkTimeout('timeoutMs', options?.timeoutMs ?? this.timeoutMs);
-    return this.endpoint.request({ peer: to.id, timeoutMs, bodyName: 'arguments', ...call });
   }
 
   #peerGone(rank: number, isFarewell: boolean): void {
@@ -261,6 +270,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
 
   async #close(): Promise<void> {
     this.#isClosed = true;
+    this.#calls.close();
     removeWorker(this);
     outside(() => this.#events.complete());
     for (const share of this.#shares) quietly('a share of a worker', () => share.close());

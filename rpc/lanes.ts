@@ -1,0 +1,87 @@
+/** The lanes of one worker, one per peer, and the channels under them. Knows nothing of what a message means. */
+
+import type { tf } from '../tensor/index.ts';
+import { Channel, type ChannelHandlers } from './channel.ts';
+import { Lane, type LaneLimits, Parcel } from './lane.ts';
+import type { MessageKind } from './message.ts';
+import { type Message, type Packet, pack } from './packet.ts';
+import type { PeerExtensions } from './reference-extension.ts';
+import type { Connection } from './transport.ts';
+
+export interface LanesOptions {
+  nameOf(peer: number): string;
+  readonly maxMessageBytes: number;
+  readonly limits: LaneLimits;
+  readonly extensions: PeerExtensions;
+}
+
+export class Lanes {
+  readonly #options: LanesOptions;
+  readonly #lanes = new Map<number, Lane>();
+  /** All that are open: a worker has both ends of the connection to itself. */
+  readonly #channels = new Set<Channel>();
+
+  constructor(options: LanesOptions) {
+    this.#options = options;
+  }
+
+  attach(peer: number, connection: Connection, handlers: ChannelHandlers): void {
+    const lane = this.to(peer);
+    const channel = new Channel(connection, this.#options.maxMessageBytes, {
+      message: handlers.message,
+      close: (isFarewell, reason) => {
+        this.#channels.delete(channel);
+        if (lane.channel === channel) {
+          lane.channel = undefined;
+          lane.clear();
+        }
+        handlers.close(isFarewell, reason);
+      },
+    });
+    lane.channel = channel;
+    this.#channels.add(channel);
+  }
+
+  isConnected(peer: number): boolean {
+    return this.#lanes.get(peer)?.isOpen ?? false;
+  }
+
+  to(peer: number): Lane {
+    const known = this.#lanes.get(peer);
+    if (known !== undefined) return known;
+    const lane = new Lane(() => this.#options.nameOf(peer), this.#options.limits);
+    this.#lanes.set(peer, lane);
+    return lane;
+  }
+
+  /**
+   * Takes a snapshot of a message to `peer`, as `pack` does.
+   *
+   * @param undo is filled with what must be done should the message not be sent after all
+   */
+  pack(
+    peer: number,
+    message: Message,
+    undo: (() => void)[],
+    meta: (tensors: readonly tf.Tensor[]) => unknown,
+  ): Packet | Promise<Packet> {
+    try {
+      return pack(message, this.#options.extensions.outgoing(peer, undo), meta);
+    } catch (error) {
+      for (const step of undo) step();
+      throw error;
+    }
+  }
+
+  /** Sends a message that is not answered; it is lost if the peer is gone. */
+  notify(peer: number, kind: MessageKind, head: unknown, order: readonly string[]): void {
+    if (!this.isConnected(peer)) return;
+    const packet = pack({ head, body: null, bodyName: 'notice' }, [], () => null);
+    this.to(peer).post(new Parcel({ kind, id: 0, order }, packet), 'free');
+  }
+
+  /** Ends every connection in good order; bounded. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#channels].map((channel) => channel.close()));
+  }
+}
