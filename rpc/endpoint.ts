@@ -145,6 +145,8 @@ export class Endpoint {
     const mayWait = request.isNested !== true && stream === undefined;
     const way = isUserKind(kind) ? (mayWait ? 'held' : 'nested') : 'free';
     const refusal = refusalOf(request) ?? lane.refusal(way, request.what);
+    // A reference would hide the failure until it is used.
+    if (refusal !== undefined && kind === 'remote') throw refusal;
     if (refusal !== undefined) return { id: 0, answer: Promise.reject(refusal) };
     const traces = new Map<string, OutgoingTrace>();
     const undo: (() => void)[] = [];
