@@ -30,7 +30,7 @@ function plain(a: number): number[] {
 }
 
 /** Never runs: its lines are only compiled. */
-export async function compiled(worker: Worker, server: RRef<Server>): Promise<void> {
+async function compiled(worker: Worker, server: RRef<Server>): Promise<void> {
   const stream: RemoteStream<number> = worker.rpcStream('a', numbers, [3]);
   const tensors: RemoteStream<tf.Tensor2D> = rpcStream('a', observed, [], { windowItems: 2 });
   // @ts-expect-error a required argument is missing
