@@ -5,13 +5,13 @@
 import { autograd as dist, getNumThreads, rpc, tf } from 'gradwire';
 import { leakedTensors } from './contexts.ts';
 import { type Figure, figure, inRounds, median, type SuiteOptions, timeMs } from './harness.ts';
-import { BATCH_SIZE, endlessBatches, LocalTrainer, nextBatch, nllLoss } from './local-trainer.ts';
+import { BATCH_SIZE } from './local-trainer.ts';
 import { SERVER, withPair } from './pair.ts';
 import { add } from './remote.ts';
+import { tapeSteps } from './tape-steps.ts';
 
-/** Samples of training steps per round, two steps of each kind in a sample. */
+/** Samples of training steps per round. */
 const STEPS = 4;
-const STEP_WARM_UP = 3;
 
 /** Blocks of the smallest pass per round and side, and passes of a block. */
 const BLOCKS = 4;
@@ -19,11 +19,8 @@ const PASSES = 50;
 const BLOCK_WARM_UP = 4;
 
 export async function autograd(options: SuiteOptions): Promise<readonly Figure[]> {
-  return withPair(async () => [
-    await roundtrip(options),
-    await trainingStep(options),
-    await leakedTensors(),
-  ]);
+  const step = await trainingStep(options);
+  return withPair(async () => [await roundtrip(options), step, await leakedTensors()]);
 }
 
 /** A context with an addition on the other worker, the backward pass and a look at the gradients. */
@@ -60,33 +57,20 @@ async function roundtrip({ rounds, peer }: SuiteOptions): Promise<Figure> {
   });
 }
 
-/** Whole training steps of the tutorial's model in this process, by a context and by `tf.variableGrads`. */
+/** Each round starts the processes anew: in some of them one of the two kinds is slow from beginning to end. */
 async function trainingStep({ rounds }: SuiteOptions): Promise<Figure> {
-  const trainer = new LocalTrainer();
-  const batches = endlessBatches();
-  const samples = await inRounds({ warmUp: STEP_WARM_UP, rounds: rounds * STEPS }, async () => {
-    const batch = await nextBatch(batches);
-    const byContext = (): Promise<number> =>
-      timeMs(() =>
-        dist.context(async (contextId) => {
-          const loss = nllLoss(trainer.net.forward(batch.x), batch.y);
-          await dist.backward(contextId, [loss]);
-          trainer.optimizer.step(dist.getGradients(contextId));
-          await loss.data();
-        }),
-      );
-    const byTfjs = (): Promise<number> => timeMs(() => trainer.stepOn(batch));
-    // Whoever comes second pays for the garbage of the first, so they change places within a sample.
-    const [first, second] = [await byContext(), await byTfjs()];
-    const [third, fourth] = [await byTfjs(), await byContext()];
-    return { ours: (first + fourth) / 2, theirs: (second + third) / 2 };
-  });
-  await batches.return();
-  await trainer.dispose();
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const samples = await withPair(() => rpc.rpcSync(SERVER, tapeSteps, [STEPS]));
+    ours.push(...samples.ours);
+    theirs.push(...samples.theirs);
+  }
   return figure('autograd.tape.step', {
     unit: 'ms',
     better: 'less',
-    ...samples,
+    ours,
+    theirs,
     target: { of: 'ratio', least: 0.95 },
     conditions: {
       engine: tf.getBackend(),

@@ -1,6 +1,7 @@
 /** What the suites call in the other process; loaded by both. */
 import { rpc, tf } from 'gradwire';
 import { LocalTrainer } from './local-trainer.ts';
+import { tapeSteps } from './tape-steps.ts';
 
 /** Nothing: what is measured is the call. */
 export function empty(): void {}
@@ -35,4 +36,4 @@ export async function localSteps(count: number): Promise<number> {
   return performance.now() - start;
 }
 
-rpc.register({ empty, take, add, scale, countTensors, localSteps });
+rpc.register({ empty, take, add, scale, countTensors, localSteps, tapeSteps });
