@@ -19,6 +19,8 @@ const MAX_PART_BYTES = 1024 * 1024;
 export interface ChannelHandlers {
   /** A message came; the view is valid during the call only. Must not throw. */
   message(kind: MessageKind, id: number, bytes: Uint8Array): void;
+  /** Something has left. Must not throw. */
+  left(): void;
   /** The channel is over, once. `isFarewell`: the peer said goodbye or this side closed it. */
   close(isFarewell: boolean, reason: Error | undefined): void;
 }
@@ -65,6 +67,11 @@ export class Channel {
 
   get isOpen(): boolean {
     return this.#state === 'open';
+  }
+
+  /** Bytes of messages that wait to leave. */
+  get queuedBytes(): number {
+    return this.#outbox.queuedBytes;
   }
 
   /**
@@ -118,7 +125,9 @@ export class Channel {
   #pump(): void {
     this.#isScheduled = false;
     if (this.#state === 'closed' || this.#isBlocked) return;
-    if (this.#outbox.pump(BUDGET_BYTES)) {
+    const hasMore = this.#outbox.pump(BUDGET_BYTES);
+    this.#handlers.left();
+    if (hasMore) {
       this.#isScheduled = true;
       setImmediate(() => this.#pump());
       return;

@@ -7,9 +7,9 @@
  */
 import { GradwireError } from '../errors.ts';
 import type { Channel } from './channel.ts';
-import type { MessageKind } from './message.ts';
-import { numberPacket, type Outgoing, type Stage } from './outbox.ts';
+import { numberPacket } from './outbox.ts';
 import type { Packet } from './packet.ts';
+import { Parcel, type Way } from './parcel.ts';
 import { Queue } from './queue.ts';
 
 export interface LaneLimits {
@@ -19,62 +19,8 @@ export interface LaneLimits {
   readonly maxQueuedCalls: number;
 }
 
-/** How a message goes: held in turn, at once with the user's requests, or beside them. */
-export type Way = 'held' | 'nested' | 'free';
-
-const NO_BYTES: Packet = { parts: [], total: 0 };
-
-/** What a message is, beside its packet. */
-interface Address {
-  readonly kind: MessageKind;
-  readonly id: number;
-  readonly order?: readonly string[] | undefined;
-  /** Puts back what packing has changed. */
-  readonly undo?: readonly (() => void)[];
-  /** The message will not be sent. */
-  readonly failed?: (error: Error) => void;
-}
-
-/** A message on its way. */
-export class Parcel implements Outgoing {
-  readonly kind: MessageKind;
-  readonly id: number;
-  readonly order: readonly string[] | undefined;
-  packet: Packet = NO_BYTES;
-  stage: Stage = 'held';
-  followUp: Outgoing | undefined;
-  way: Way = 'free';
-  /** Waits in the lane. */
-  isHeld = false;
-  /** Counts against the budget. */
-  isInFlight = false;
-  /** The packet, while it is held or still being read from a device. */
-  source: Packet | Promise<Packet>;
-  readonly #undo: readonly (() => void)[];
-  readonly #failed: ((error: Error) => void) | undefined;
-
-  constructor({ kind, id, order, undo = [], failed }: Address, source: Packet | Promise<Packet>) {
-    this.kind = kind;
-    this.id = id;
-    this.order = order;
-    this.source = source;
-    this.#undo = undo;
-    this.#failed = failed;
-  }
-
-  /** It will not be sent: what packing has changed is put back. */
-  drop(): void {
-    this.stage = 'withdrawn';
-    this.packet = NO_BYTES;
-    this.source = NO_BYTES;
-    for (const step of this.#undo) step();
-  }
-
-  fail(error: Error): void {
-    this.drop();
-    this.#failed?.(error);
-  }
-}
+/** Bytes that wait to leave at which a peer takes no more calls, as `writable` tells it. */
+const FULL_BYTES = 64 * 1024 * 1024;
 
 export class Lane {
   channel: Channel | undefined;
@@ -137,11 +83,17 @@ export class Lane {
     return new GradwireError('overloaded', message, details);
   }
 
-  /** Resolves when there is room; rejects when the peer goes. */
+  /** Resolves when there is room, for bytes too; rejects when the peer goes. */
   writable(): Promise<void> {
     if (!this.isOpen) return Promise.reject(this.#gone('it takes no calls'));
-    if (this.hasRoom) return Promise.resolve();
+    if (this.#isWritable) return Promise.resolve();
     return new Promise((resolve, reject) => this.#onRoom.push({ resolve, reject }));
+  }
+
+  /** Something has left: tells those who wait for room, if there is any. */
+  tellRoom(): void {
+    if (this.#onRoom.length === 0 || !this.#isWritable) return;
+    for (const { resolve } of this.#onRoom.splice(0)) resolve();
   }
 
   /** Sends a message, now or in its turn. A failure is told to the parcel. */
@@ -234,9 +186,11 @@ export class Lane {
       this.#release(next);
       this.#forward(next);
     }
-    if (this.#onRoom.length > 0 && this.hasRoom) {
-      for (const { resolve } of this.#onRoom.splice(0)) resolve();
-    }
+    this.tellRoom();
+  }
+
+  get #isWritable(): boolean {
+    return this.hasRoom && (this.channel?.queuedBytes ?? 0) < FULL_BYTES;
   }
 
   /** Sends what is held and shares `order`, directly or not, beyond the budget: a nested request waits for nothing. */

@@ -2,9 +2,10 @@
 
 import type { tf } from '../tensor/index.ts';
 import { Channel, type ChannelHandlers } from './channel.ts';
-import { Lane, type LaneLimits, Parcel } from './lane.ts';
+import { Lane, type LaneLimits } from './lane.ts';
 import type { MessageKind } from './message.ts';
 import { type Message, type Packet, pack } from './packet.ts';
+import { Parcel } from './parcel.ts';
 import type { PeerExtensions } from './reference-extension.ts';
 import type { Connection } from './transport.ts';
 
@@ -25,10 +26,11 @@ export class Lanes {
     this.#options = options;
   }
 
-  attach(peer: number, connection: Connection, handlers: ChannelHandlers): void {
+  attach(peer: number, connection: Connection, handlers: Omit<ChannelHandlers, 'left'>): void {
     const lane = this.to(peer);
     const channel = new Channel(connection, this.#options.maxMessageBytes, {
       message: handlers.message,
+      left: () => lane.tellRoom(),
       close: (isFarewell, reason) => {
         this.#channels.delete(channel);
         if (lane.channel === channel) {

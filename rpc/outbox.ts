@@ -59,6 +59,7 @@ export class Outbox {
   readonly #small = new Queue<Outgoing>(({ stage }) => stage === 'withdrawn');
   #bulk: Bulk[] = [];
   #turn = 0;
+  #queuedBytes = 0;
   /** Offers that wait for room. */
   #offers = 0;
   /** Large messages that cannot be offered yet. */
@@ -75,6 +76,11 @@ export class Outbox {
     return this.#bulk.every(({ message }) => message.stage === 'withdrawn');
   }
 
+  /** Bytes of the messages that wait; those of the connection itself do not count. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
   /** Queues a message of the connection itself, ahead of all others and outside the credit. */
   pushUrgent(kind: MessageKind, packet: Packet): void {
     this.#urgent.push({ kind, id: 0, packet });
@@ -83,6 +89,7 @@ export class Outbox {
   push(message: Outgoing): void {
     const { total, parts } = message.packet;
     message.stage = 'queued';
+    this.#queuedBytes += total;
     if (total <= SMALL_BYTES && !this.#bulk.some((earlier) => conflict(earlier.message, message))) {
       this.#small.push(message);
       return;
@@ -101,6 +108,7 @@ export class Outbox {
   withdraw(message: Outgoing): boolean {
     if (message.stage !== 'queued') return false;
     message.stage = 'withdrawn';
+    this.#queuedBytes -= message.packet.total;
     const index = this.#bulk.findIndex((bulk) => bulk.message === message);
     const bulk = this.#bulk[index];
     if (bulk === undefined) {
@@ -175,7 +183,7 @@ export class Outbox {
         bytes += frameBytes(total);
         batch.push(next);
         queue.shift();
-        this.#gone(next);
+        if (!isFree) this.#gone(next);
       }
     };
     take(this.#urgent, true);
@@ -219,6 +227,7 @@ export class Outbox {
 
   #gone(message: Outgoing): void {
     message.stage = 'gone';
+    this.#queuedBytes -= message.packet.total;
     if (message.followUp !== undefined) this.push(message.followUp);
   }
 

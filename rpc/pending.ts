@@ -3,10 +3,10 @@ import { GradwireError } from '../errors.ts';
 import type { Frame } from '../tensor/index.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import type { OutgoingTrace } from './interceptor.ts';
-import type { Parcel } from './lane.ts';
 import type { MessageKind } from './message.ts';
 import { onAbort } from './on-abort.ts';
 import type { Message } from './packet.ts';
+import type { Parcel } from './parcel.ts';
 
 /** A request to a peer. */
 export interface Request extends Message {

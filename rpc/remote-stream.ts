@@ -3,6 +3,7 @@
  * are granted and whose their tensors are, not how they travel.
  */
 import { Observable } from 'rxjs';
+import { GradwireError } from '../errors.ts';
 import { captured, type Frame, frameSlot, TensorScope } from '../tensor/index.ts';
 import { disposeReferences } from './discard.ts';
 import type { Unpacked } from './packet.ts';
@@ -131,6 +132,9 @@ class StreamIterator<T> implements AsyncIterableIterator<T, undefined> {
     const item = (bytes: Uint8Array): void => {
       const scope = new TensorScope();
       try {
+        if (this.#items.length >= this.#port.windowItems) {
+          throw new GradwireError('protocol_error', 'a peer sent more items than were granted');
+        }
         const unpacked = scope.run(() => this.#port.read(bytes));
         this.#items.push({ scope, unpacked });
       } catch (error) {
@@ -189,8 +193,7 @@ class StreamIterator<T> implements AsyncIterableIterator<T, undefined> {
     } catch (error) {
       disposeReferences(unpacked.body);
       scope.dispose();
-      this.#run?.cancel();
-      this.#end(undefined);
+      this.#stop();
       return reject(error);
     }
     scope.dispose(unpacked.tensors);

@@ -6,7 +6,7 @@
 import { isObservable, type Observable, Subject, takeUntil } from 'rxjs';
 import { GradwireError } from '../errors.ts';
 import { collectTensors, type TensorScope, tf } from '../tensor/index.ts';
-import type { Parcel } from './lane.ts';
+import type { Parcel } from './parcel.ts';
 import { Queue } from './queue.ts';
 import { isAsyncIterable, streamOrder } from './streamed.ts';
 
