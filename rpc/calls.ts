@@ -7,6 +7,7 @@ import type { MessageKind } from './message.ts';
 import { checkTimeout } from './options.ts';
 import type { Request } from './pending.ts';
 import { RemoteStream, type StreamRun, type StreamSink } from './remote-stream.ts';
+import { MAX_WAITING_ITEMS } from './stream-outlet.ts';
 import type { CallOptions, StreamOptions } from './types.ts';
 import type { WorkerInfo } from './worker-info.ts';
 
@@ -63,8 +64,8 @@ export class Calls {
     call: Call & { readonly options: StreamOptions | undefined },
   ): RemoteStream<unknown> {
     const windowItems = call.options?.windowItems ?? WINDOW_ITEMS;
-    if (!Number.isSafeInteger(windowItems) || windowItems < 1) {
-      const message = `windowItems ${windowItems} is not a whole number of at least 1`;
+    if (!Number.isSafeInteger(windowItems) || windowItems < 1 || windowItems > MAX_WAITING_ITEMS) {
+      const message = `windowItems ${windowItems} is not a whole number from 1 to ${MAX_WAITING_ITEMS}`;
       throw new GradwireError('invalid_argument', message, { maybeExecuted: false });
     }
     const endpoint = this.#endpoint;

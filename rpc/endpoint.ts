@@ -60,7 +60,7 @@ export class Endpoint {
       nameOf: options.nameOf,
       abandon: (request, parcel) => this.#abandon(request, parcel),
       ended: (kind, peer, parcel) => {
-        if (parcel !== undefined) this.#lanes.to(peer).settled(parcel);
+        this.#lanes.to(peer).settled(parcel);
         ended(kind);
       },
     });
@@ -166,13 +166,11 @@ export class Endpoint {
       return meta;
     });
     this.#began(kind);
-    const pending = this.#pending.add({ request, traces, frame: frameSlot.get() });
-    const { id } = pending;
-    const failed = (error: Error): void => this.#pending.fail(id, error);
-    const parcel = new Parcel({ kind, id, order, undo, failed }, packet);
-    this.#pending.sends(id, parcel);
+    const failed = (error: Error): void => this.#pending.fail(parcel.id, error);
+    const parcel = new Parcel({ kind, id: 0, order, undo, failed }, packet);
+    const answer = this.#pending.add({ request, traces, frame: frameSlot.get(), parcel });
     lane.post(parcel, way);
-    return pending;
+    return { id: parcel.id, answer };
   }
 
   /** Stops waiting for the answer to a request of this worker, which rejects with `cancelled`. */
@@ -224,8 +222,8 @@ export class Endpoint {
     this.#movedAt = performance.now();
   }
 
-  #abandon({ peer, kind }: Request, parcel: Parcel | undefined): boolean {
-    if (parcel === undefined || !isUserKind(kind)) return false;
+  #abandon({ peer, kind }: Request, parcel: Parcel): boolean {
+    if (!isUserKind(kind)) return false;
     const lane = this.#lanes.to(peer);
     if (lane.withdraw(parcel)) return true;
     lane.cancel(parcel);

@@ -33,6 +33,8 @@ export interface Outgoing {
   stage?: Stage;
   /** What is to be sent when the last of it has left. */
   followUp?: Outgoing | undefined;
+  /** All of it has left: its bytes are not needed any more. */
+  left?(): void;
 }
 
 /** Held before the outbox, queued in it, begun, gone in whole, or taken back before any of it was sent. */
@@ -183,7 +185,6 @@ export class Outbox {
         bytes += frameBytes(total);
         batch.push(next);
         queue.shift();
-        if (!isFree) this.#gone(next);
       }
     };
     take(this.#urgent, true);
@@ -191,11 +192,13 @@ export class Outbox {
     if (batch.length === 0) return undefined;
     const chunk = Buffer.allocUnsafe(bytes);
     let position = 0;
-    for (const { kind, id, packet } of batch) {
+    for (const message of batch) {
+      const { kind, id, packet } = message;
       const { total } = packet;
       writeHeader(chunk, position, { kind, id, length: total, offset: 0, total });
       new PartReader(packet.parts).read(chunk, position + HEADER_BYTES, total);
       position += frameBytes(total);
+      if (message.stage === 'queued') this.#gone(message);
     }
     return chunk;
   }
@@ -228,6 +231,7 @@ export class Outbox {
   #gone(message: Outgoing): void {
     message.stage = 'gone';
     this.#queuedBytes -= message.packet.total;
+    message.left?.();
     if (message.followUp !== undefined) this.push(message.followUp);
   }
 

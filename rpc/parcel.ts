@@ -6,6 +6,7 @@ import type { Packet } from './packet.ts';
 /** How a message goes: held in turn, at once with the user's requests, or beside them. */
 export type Way = 'held' | 'nested' | 'free';
 
+const NOTHING: readonly (() => void)[] = [];
 const NO_BYTES: Packet = { parts: [], total: 0 };
 
 /** What a message is, beside its packet. */
@@ -22,7 +23,8 @@ interface Address {
 /** A message on its way. */
 export class Parcel implements Outgoing {
   readonly kind: MessageKind;
-  readonly id: number;
+  /** That of the request that it is, or is about. */
+  id: number;
   readonly order: readonly string[] | undefined;
   packet: Packet = NO_BYTES;
   stage: Stage = 'held';
@@ -37,7 +39,10 @@ export class Parcel implements Outgoing {
   readonly #undo: readonly (() => void)[];
   readonly #failed: ((error: Error) => void) | undefined;
 
-  constructor({ kind, id, order, undo = [], failed }: Address, source: Packet | Promise<Packet>) {
+  constructor(
+    { kind, id, order, undo = NOTHING, failed }: Address,
+    source: Packet | Promise<Packet>,
+  ) {
     this.kind = kind;
     this.id = id;
     this.order = order;
@@ -46,11 +51,15 @@ export class Parcel implements Outgoing {
     this.#failed = failed;
   }
 
+  left(): void {
+    this.packet = NO_BYTES;
+    this.source = NO_BYTES;
+  }
+
   /** It will not be sent: what packing has changed is put back. */
   drop(): void {
     this.stage = 'withdrawn';
-    this.packet = NO_BYTES;
-    this.source = NO_BYTES;
+    this.left();
     for (const step of this.#undo) step();
   }
 

@@ -10,7 +10,7 @@ import type { Parcel } from './parcel.ts';
 import { Queue } from './queue.ts';
 import { isAsyncIterable, streamOrder } from './streamed.ts';
 
-/** Items of an Observable that may wait for the caller to grant them. */
+/** Items of an Observable that may wait for the caller to grant them, and items that a caller may grant at once. */
 export const MAX_WAITING_ITEMS = 1_000;
 
 export interface OutletOptions {
@@ -40,13 +40,13 @@ export class StreamOutlet {
 
   constructor(options: OutletOptions) {
     this.#options = options;
-    this.#credit = options.credit;
+    this.#credit = Math.min(options.credit, MAX_WAITING_ITEMS);
     this.order = streamOrder(options.id);
   }
 
   /** The caller takes so many more. */
   grant(items: number): void {
-    this.#credit += items;
+    this.#credit = Math.min(this.#credit + items, MAX_WAITING_ITEMS);
     while (this.#credit > 0 && this.#waiting.length > 0) {
       this.#credit--;
       this.#options.send(this.#waiting.shift() as Parcel);

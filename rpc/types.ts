@@ -20,7 +20,7 @@ export interface CallOptions {
 
 /** Options of a streaming call; `timeoutMs` limits the whole stream. Default: no limit. */
 export interface StreamOptions extends CallOptions {
-  /** Items that may be on their way or wait unread. Default: 16. */
+  /** Items that may be on their way or wait unread, at most 1,000. Default: 16. */
   readonly windowItems?: number;
 }
 

@@ -54,7 +54,10 @@ async function fan(depth: number): Promise<number> {
   const calls = [0, 1].map((to) => rpcAsync(to, fan, [depth - 1]));
   return (await Promise.all(calls)).reduce((a, b) => a + b, 0);
 }
-register({ note, Log, writeBack, writeFor, relayInRun, fan });
+function lengthOf(bytes: Uint8Array): number {
+  return bytes.byteLength;
+}
+register({ lengthOf, note, Log, writeBack, writeFor, relayInRun, fan });
 
 describe.each(TRANSPORTS)('%s', (transport) => {
   test('over the budget calls wait in order, over the limit they are refused', async () => {
@@ -115,6 +118,21 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     await expect(waits).rejects.toMatchObject({ code: 'unavailable', maybeExecuted: false });
     await expect(never).rejects.toThrow(/^unavailable/);
     await expect(a.writable(1)).rejects.toThrow(/^unavailable/);
+  });
+
+  test('writable waits for bytes, too', async () => {
+    await using cluster = await startCluster({ transport });
+    const a = cluster.at(0);
+    const large = new Uint8Array(33 * 1024 * 1024);
+    const calls = [0, 1].map(() => a.rpcAsync(1, lengthOf, [large]));
+    let isWritable = false;
+    const writable = a.writable(1).then(() => {
+      isWritable = true;
+    });
+    await new Promise(setImmediate);
+    expect(isWritable).toBe(false);
+    await writable;
+    expect(await Promise.all(calls)).toEqual([large.length, large.length]);
   });
 
   test('what waits can be cancelled, or time out, and was certainly not executed', async () => {

@@ -22,10 +22,10 @@ async function makeSlow(): Promise<Slow> {
   await held('x');
   return new Slow(7);
 }
-function lengthOf(bytes: Uint8Array): number {
+function sizeOf(bytes: Uint8Array): number {
   return bytes.byteLength;
 }
-register({ Slow, makeSlow, lengthOf });
+register({ Slow, makeSlow, sizeOf });
 
 async function failure(call: Promise<unknown>): Promise<GradwireError> {
   return call.then(
@@ -82,12 +82,12 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     const { signal } = controller;
     // Two of them are more than the receiver has room for.
     const large = new Uint8Array(33 * 1024 * 1024);
-    const first = cluster.at(0).rpcAsync(1, lengthOf, [large]);
-    const dropped = [0, 1, 2].map(() => cluster.at(0).rpcAsync(1, lengthOf, [large], { signal }));
+    const first = cluster.at(0).rpcAsync(1, sizeOf, [large]);
+    const dropped = [0, 1, 2].map(() => cluster.at(0).rpcAsync(1, sizeOf, [large], { signal }));
     controller.abort();
     for (const call of dropped) expect(await failure(call)).toMatchObject({ code: 'cancelled' });
     expect(await first).toBe(large.length);
-    expect(await cluster.at(0).rpcAsync(1, lengthOf, [large])).toBe(large.length);
+    expect(await cluster.at(0).rpcAsync(1, sizeOf, [large])).toBe(large.length);
   });
 
   test('a method that waits for its object does not run when it is cancelled meanwhile', async () => {

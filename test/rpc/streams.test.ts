@@ -197,7 +197,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
   test('deadline, signal and death of the caller end a stream', async () => {
     await using cluster = await startCluster({ transport, leave: { graceful: false } });
     const seen = freshStreams();
-    const limited = cluster.at(0).rpcStream(1, stuck, [], { timeoutMs: 30 });
+    const limited = cluster.at(0).rpcStream(1, stuck, [], { timeoutMs: 300 });
     await expect(lastValueFrom(limited)).rejects.toThrow(/^deadline_exceeded: worker1 did not/);
     await until(() => seen.ended.length === 1);
     const controller = new AbortController();
