@@ -9,6 +9,7 @@ import type { RRef } from '../../rpc/rref.ts';
 import type { Worker } from '../../rpc/worker-api.ts';
 import { tf } from '../../tensor/index.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
+import { runs } from '../support/runs.ts';
 import { add, echo, greet, held, newGate, relay } from '../support/services.ts';
 import { until } from '../support/until.ts';
 
@@ -244,6 +245,6 @@ test('whatever waits and is taken back, the rest runs once and in order', async 
         if (outcome === i) expect(order).toContain(i);
       }
     }),
-    { numRuns: 50 },
+    runs(50),
   );
-});
+}, 600_000);

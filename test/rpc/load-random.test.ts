@@ -159,5 +159,5 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       ),
       runs(transport === 'memory' ? 60 : 12),
     );
-  }, 120_000);
+  }, 600_000);
 });

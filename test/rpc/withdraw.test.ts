@@ -101,7 +101,7 @@ test('what was withdrawn never arrives, all else does in order, and the room is 
     }),
     runs(15),
   );
-});
+}, 600_000);
 
 test('a message of which something was sent cannot be withdrawn; what follows it up comes after it', () => {
   const line = new Line();
