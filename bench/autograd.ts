@@ -19,7 +19,9 @@ const PASSES = 50;
 const BLOCK_WARM_UP = 4;
 
 export async function autograd(options: SuiteOptions): Promise<readonly Figure[]> {
+  options.note('steps in a context');
   const step = await trainingStep(options);
+  options.note('small passes, and what contexts leave');
   return withPair(async () => [await roundtrip(options), step, await leakedTensors()]);
 }
 

@@ -42,7 +42,8 @@ async function runSuite(
   peer: Peer | undefined,
 ): Promise<readonly Figure[]> {
   const suite = SUITES.get(name) as Suite;
-  const note = (line: string): void => console.log(`${name}: ${line}`);
+  // Not among the figures, and a sign of life: a suite takes minutes.
+  const note = (line: string): void => console.error(`${name}: ${line}`);
   const before = load();
   const measured = await suite({ rounds, data, peer, note });
   const shared = { ...machine(), load: [before, load()], rounds };

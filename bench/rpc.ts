@@ -38,12 +38,13 @@ const FIGURES = {
 type Name = keyof typeof FIGURES;
 type Round = Readonly<Record<Name, number>>;
 
-export async function rpc({ rounds, peer }: SuiteOptions): Promise<readonly Figure[]> {
+export async function rpc({ rounds, peer, note }: SuiteOptions): Promise<readonly Figure[]> {
   return withPair(async () => {
     await using theirGroup = await peer?.start({ script: 'remote_calls.py' });
     const ours: Round[] = [];
     const theirs: Round[] = [];
     for (let round = -1; round < rounds; round++) {
+      note(`round ${round + 2} of ${rounds + 1}`);
       const our = await ourRound();
       const their = theirGroup && (await theirRound(theirGroup));
       // The first round warms up.

@@ -42,7 +42,7 @@ interface NamedJob extends JobOptions {
 
 /** Each round starts the processes anew, since luck at the start (where memory lies) stays with a process. */
 async function oneTrainer(
-  { rounds, peer }: SuiteOptions,
+  { rounds, peer, note }: SuiteOptions,
   options: NamedJob & { readonly threads: keyof typeof LEAST_RATIO },
 ): Promise<Figure> {
   const { threads, source } = options;
@@ -50,6 +50,9 @@ async function oneTrainer(
   const theirs: number[] = [];
   let about = {};
   for (let round = 0; round < rounds; round++) {
+    note(
+      `one trainer, ${threads === 1 ? 'one thread' : `${threads} threads`}, round ${round + 1} of ${rounds}`,
+    );
     const started = await startOurs(options);
     about = started.about;
     await using job = started.job;
@@ -74,7 +77,11 @@ async function oneTrainer(
 }
 
 /** Two trainers that change the same parameters. @throws Error if our loss does not fall */
-async function twoTrainers({ rounds, peer }: SuiteOptions, options: NamedJob): Promise<Figure> {
+async function twoTrainers(
+  { rounds, peer, note }: SuiteOptions,
+  options: NamedJob,
+): Promise<Figure> {
+  note('two trainers');
   const started = await startOurs(options);
   await using job = started.job;
   const { rate: ours } = await inRounds({ warmUp: 0, rounds }, async () => ({
@@ -127,7 +134,8 @@ function jobConditions(about: object, data: string): Readonly<Record<string, str
 }
 
 /** Distributed and local steps take turns, and all of them compute in the process of the server. */
-async function overLocalStep({ rounds }: SuiteOptions): Promise<Figure> {
+async function overLocalStep({ rounds, note }: SuiteOptions): Promise<Figure> {
+  note('beside local steps');
   return withPair(async () => {
     const batches = endlessBatches();
     using trainer = new Trainer();

@@ -24,6 +24,10 @@ export async function doctorEngines({ isJson }: DoctorOptions): Promise<number> 
     tfjs: tf.version_core,
     'grpc-js': versionOf('@grpc/grpc-js'),
   };
+  const { GRADWIRE_ENGINE: asked = '' } = process.env;
+  const isUnknown = asked !== '' && !ENGINES.some((engine) => engine === asked);
+  if (isUnknown)
+    process.stderr.write(`gradwire: GRADWIRE_ENGINE is '${asked}', which is no engine\n`);
   const engines: EngineState[] = [];
   for (const engine of ENGINES) engines.push(await stateOf(engine));
   if (isJson) {
@@ -42,7 +46,7 @@ export async function doctorEngines({ isJson }: DoctorOptions): Promise<number> 
     const lines = rows.map(([name = '', fact]) => `${name.padEnd(width)}  ${fact}\n`);
     process.stdout.write(lines.join(''));
   }
-  return engines.some(({ threads }) => threads !== undefined) ? 0 : 1;
+  return !isUnknown && engines.some(({ threads }) => threads !== undefined) ? 0 : 1;
 }
 
 async function stateOf(engine: EngineName): Promise<EngineState> {

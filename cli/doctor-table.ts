@@ -22,7 +22,7 @@ export function tableOf({ columns, rows, failures, isOk }: Verdict): string {
     '',
     ...summaries,
     ...failures.map((failure) => `✗ ${failure}`),
-    `bounds: ${BOUND} relative to the largest element, ${DIFFERENCE_BOUND} for finite differences`,
+    `bounds: ${BOUND} relative to the largest element, ${DIFFERENCE_BOUND} for finite differences, which float32 makes no better`,
     isOk
       ? `✓ ${rows.length} cases agree`
       : `✗ ${wrongOf(rows)} of ${rows.length} cases do not agree`,

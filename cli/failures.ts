@@ -55,7 +55,7 @@ export function failureReport({ first, later }: Failures, context: ReportContext
     lines.push(...indent(error.remoteStack, 8).slice(0, STACK_LINES));
   }
   if (tail.lines.length > 0 && !tail.isOnScreen) {
-    lines.push('    last lines on stderr:', ...indent(tail.lines.join('\n'), 8));
+    lines.push(`    last lines on ${tail.stream}:`, ...indent(tail.lines.join('\n'), 8));
   }
   if (log !== undefined) lines.push(`    log: ${log}`);
   for (const end of later) lines.push(laterLine(end, context));
@@ -64,7 +64,9 @@ export function failureReport({ first, later }: Failures, context: ReportContext
 }
 
 function laterLine(end: RankEnd, { tailOf }: ReportContext): string {
-  const said = end.error?.text ?? lastMessage(tailOf(end.rank).lines);
+  const tail = tailOf(end.rank);
+  // What it wrote to stdout is no reason.
+  const said = end.error?.text ?? (tail.stream === 'stderr' ? lastMessage(tail.lines) : undefined);
   const name = end.workers.length > 0 ? ` (${end.workers.join(', ')})` : '';
   const reason = said === undefined ? '' : `: ${said.split('\n', 1)[0]}`;
   return `gradwire: rank ${end.rank}${name} then ${describe(end)}${reason}`;

@@ -1,5 +1,5 @@
 /**
- * What the ranks of a job write: to the screen and into the logs, and the last lines of each stderr are kept for a report.
+ * What the ranks of a job write: to the screen and into the logs, and the last lines of each are kept for a report.
  * The result line is held back until the job has succeeded. Knows nothing of processes.
  */
 import type { BackPressure } from './back-pressure.ts';
@@ -7,17 +7,19 @@ import type { Piece } from './lines.ts';
 import type { RankLogs } from './rank-logs.ts';
 import type { Screen, StreamName } from './terminal.ts';
 
-/** How many of the last stderr lines of a rank are kept. */
+/** How many of the last lines of a rank are kept of each stream. */
 const TAIL_LINES = 10;
 
-/** A stderr line of a rank, with the number of the line on the screen. */
+/** A line of a rank, with the number of the line on the screen. */
 interface TailLine {
   readonly at: number;
   readonly text: string;
 }
 
 export interface Tail {
-  /** Last stderr lines of a rank, oldest first. */
+  /** Where the lines were written: stderr, or stdout if nothing was. */
+  readonly stream: StreamName;
+  /** Last lines of a rank, oldest first. */
   readonly lines: readonly string[];
   /** Whether they are the last lines on the screen, so that nobody needs to see them again. */
   readonly isOnScreen: boolean;
@@ -37,7 +39,10 @@ export class JobOutput {
   readonly #pressure: BackPressure;
   readonly #logs: RankLogs | undefined;
   readonly #resultRank: number | undefined;
-  readonly #tails = new Map<number, TailLine[]>();
+  readonly #tails: Readonly<Record<StreamName, Map<number, TailLine[]>>> = {
+    stdout: new Map(),
+    stderr: new Map(),
+  };
   #lineCount = 0;
   #heldResult: string | undefined;
   #isHolding = true;
@@ -90,9 +95,12 @@ export class JobOutput {
   }
 
   tailOf(rank: number): Tail {
-    const tail = this.#tails.get(rank) ?? [];
+    const errors = this.#tails.stderr.get(rank);
+    const stream = errors === undefined ? 'stdout' : 'stderr';
+    const tail = errors ?? this.#tails.stdout.get(rank) ?? [];
     const first = tail.at(0)?.at ?? Number.NaN;
     return {
+      stream,
       lines: tail.map(({ text }) => text),
       isOnScreen: this.#lineCount - first === tail.length - 1,
     };
@@ -105,11 +113,11 @@ export class JobOutput {
   #line(stream: StreamName, rank: number, text: string): void {
     this.#screen.line(stream, rank, text);
     this.#lineCount += 1;
-    if (stream === 'stdout') return;
-    const tail = this.#tails.get(rank) ?? [];
+    const tails = this.#tails[stream];
+    const tail = tails.get(rank) ?? [];
     tail.push({ at: this.#lineCount, text });
     if (tail.length > TAIL_LINES) tail.shift();
-    this.#tails.set(rank, tail);
+    tails.set(rank, tail);
   }
 
   /** Any line of the result rank may be its last, so each is shown when the next one comes. */

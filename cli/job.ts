@@ -22,6 +22,8 @@ import { Reaper } from './reaper.ts';
 const NOTICE_GRACE_MS = 2000;
 /** Time between SIGTERM and SIGKILL for the ranks that are left then. */
 const STOP_GRACE_MS = 5000;
+/** The same after a signal that was passed on: ranks may save their work. Docker and Kubernetes wait no longer either. */
+const INTERRUPT_GRACE_MS = 30_000;
 const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export type JobSpec = Omit<RankSpec, 'rank'>;
@@ -122,8 +124,12 @@ export class Job {
       return;
     }
     this.#interruption = signal;
-    this.#output.say(`gradwire: passing ${signal} on to all ranks; once more kills them`);
+    const seconds = INTERRUPT_GRACE_MS / 1000;
+    this.#output.say(
+      `gradwire: passing ${signal} on to all ranks, which are killed after ${seconds} s, or at once by another signal`,
+    );
     this.#signalAll(signal);
+    this.#killTimer ??= setTimeout(() => this.#signalAll('SIGKILL'), INTERRUPT_GRACE_MS);
   }
 
   #abandon(): void {

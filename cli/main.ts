@@ -38,13 +38,15 @@ function version(): string {
 }
 
 // A reader that has gone (`gradwire … | head`) is no crash; a running job stops by its own listener.
-process.stdout.on('error', () => {
-  process.exitCode = signalExitCode('SIGPIPE');
+process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  if (code !== 'EPIPE') process.stderr.write(`gradwire: standard output: ${message}\n`);
+  process.exitCode = code === 'EPIPE' ? signalExitCode('SIGPIPE') : 1;
 });
 process.stderr.on('error', () => undefined);
 
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  const code = await main(process.argv.slice(2));
+  process.exitCode ??= code;
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
   process.stderr.write(`gradwire: ${error.message}\n`);

@@ -5,7 +5,7 @@
  * waits, nothing is collected in memory, and what was written is there however the launcher ends.
  */
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Piece } from './lines.ts';
 import type { StreamName } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
@@ -28,7 +28,7 @@ export class RankLogs {
     this.folder = resolve(dir, runId);
     try {
       for (let rank = 0; rank < worldSize; rank++) {
-        mkdirSync(join(this.folder, String(rank)), { recursive: true });
+        makeFolder(join(this.folder, String(rank)));
         for (const stream of ['stdout', 'stderr'] as const) {
           const path = this.pathOf(rank, stream);
           this.#files.set(path, openSync(path, 'w'));
@@ -71,5 +71,18 @@ export class RankLogs {
   #end(path: string, file: number): void {
     this.#files.delete(path);
     closeSync(file);
+  }
+}
+
+/** With the folders around it. (Node's own way never ends where one cannot be made for want of its parent, as in /proc.) */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    makeFolder(dirname(path));
+    mkdirSync(path);
   }
 }

@@ -20,7 +20,8 @@ export interface RunOptions {
 export const RUN_USAGE = `gradwire run --standalone [-n N] [--result-rank R] [--log-dir DIR] [--] SCRIPT [ARGS...]
 
 Runs SCRIPT in N processes on this host. The first failure ends all of them, and its exit code is the launcher's: the
-others have 2 s to notice and say so, then comes SIGTERM, and SIGKILL 5 s later. Ctrl-C is passed on; twice, it kills.
+others have 2 s to notice and say so, then comes SIGTERM, and SIGKILL 5 s later. Ctrl-C and
+SIGTERM are passed on to all, which have 30 s then; a second one kills at once.
 
   --standalone              all processes on this host, which picks a free port (required)
   -n, --nproc-per-node N    number of processes, default 1

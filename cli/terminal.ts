@@ -94,7 +94,9 @@ export class Screen {
   /** What draws the status lines by rank, each clipped to one row, and never more than the terminal has. */
   #drawn(): string {
     if (this.#status.size === 0) return '';
-    const { columns = 80, rows = 24 } = this.#sinks.stdout;
+    // A terminal whose size nobody has set says 0.
+    const columns = this.#sinks.stdout.columns || 80;
+    const rows = this.#sinks.stdout.rows || 24;
     const lines = [...this.#status]
       .sort(([a], [b]) => a - b)
       .slice(0, Math.max(1, rows - 1))

@@ -67,7 +67,7 @@ export class ByteWriter {
   }
 }
 
-/** Reads past the end are a `protocol_error`. Strings and bytes are copies. */
+/** Reads past the end are a `protocol_error`. */
 export class ByteReader {
   readonly #buffer: Buffer;
   #position = 0;
@@ -101,10 +101,11 @@ export class ByteReader {
     return this.#buffer.toString(isUtf16 ? 'utf16le' : 'utf8', start, start + length);
   }
 
+  /** A view of what is read. */
   bytes(): Uint8Array {
     const length = this.u32();
     const start = this.#take(length);
-    return new Uint8Array(this.#buffer.subarray(start, start + length));
+    return this.#buffer.subarray(start, start + length);
   }
 
   /** A number of elements of at least `elementBytes` each, which must still be there. */

@@ -1,5 +1,6 @@
 import { debuglog, types } from 'node:util';
 import { TensorScope } from '../tensor/index.ts';
+import { isAggregate, isError } from './error-values.ts';
 import { unpack } from './packet.ts';
 import type { Extension } from './value-codec.ts';
 
@@ -24,4 +25,5 @@ export function disposeReferences(value: unknown): void {
   const isCollection = types.isMap(value) || types.isSet(value);
   const entries = isCollection ? [...value].flat() : Object.values(value);
   for (const entry of entries) disposeReferences(entry);
+  if (isError(value)) disposeReferences([value.cause, isAggregate(value) && value.errors]);
 }

@@ -252,7 +252,9 @@ export class Endpoint {
     if (pending === undefined) return discard(bytes, extensions);
     const { request, frame, traces, resolve, reject } = pending;
     let answer: Unpacked | undefined;
+    let isUnread = true;
     const read = (): unknown => {
+      isUnread = false;
       answer = unpack(bytes, extensions);
       const meta = answer.meta as Record<string, unknown> | null;
       for (const [key, trace] of traces) trace.answered?.(meta?.[key], answer.tensors);
@@ -264,8 +266,8 @@ export class Endpoint {
       if (kind === 'reply') resolve(body);
       else reject(fromWire(body, this.#options.nameOf(peer), request.what));
     } catch (error) {
-      if (answer === undefined) discard(bytes, extensions);
-      else {
+      if (isUnread) discard(bytes, extensions);
+      else if (answer !== undefined) {
         disposeReferences(answer.body);
         tf.dispose([...answer.tensors]);
       }

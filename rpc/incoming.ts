@@ -6,6 +6,7 @@ import { debuglog } from 'node:util';
 import { GradwireError } from '../errors.ts';
 import { TensorScope, type tf } from '../tensor/index.ts';
 import type { Deadlines } from './deadlines.ts';
+import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { toWire } from './failure.ts';
 import type { IncomingTrace, Interceptor } from './interceptor.ts';
 import type { MessageKind } from './message.ts';
@@ -78,7 +79,7 @@ export interface IncomingOptions {
   done(kind: MessageKind): void;
 }
 
-const NO_EXTENSIONS: ReadonlyMap<number, Extension> = new Map();
+const NOTICE_EXTENSIONS = byTag(COMMON_EXTENSIONS);
 
 export class IncomingRequests {
   readonly #options: IncomingOptions;
@@ -140,7 +141,7 @@ export class IncomingRequests {
       for (const work of over) work();
     };
     try {
-      const { head } = scope.run(() => unpack(bytes, NO_EXTENSIONS));
+      const { head } = scope.run(() => unpack(bytes, NOTICE_EXTENSIONS));
       const notice: Incoming = {
         peer,
         kind,
@@ -195,6 +196,10 @@ export class IncomingRequests {
       for (const work of over) work();
       this.#options.done(kind);
     };
+    const failed = (error: unknown): void => {
+      debug('a %s of rank %d failed: %O', kind, peer, error);
+      finish('failure', toWire(error, hasBegun));
+    };
     try {
       const unpacked = scope.run(() => unpack(bytes, this.#options.extensions));
       const { head, body, tensors } = unpacked;
@@ -224,12 +229,9 @@ export class IncomingRequests {
       const work = (): unknown => this.#run(incoming, [...traces.values()]);
       const result = this.#options.enter(peer, call, work);
       if (!isThenable(result)) return finish('reply', result);
-      Promise.resolve(result).then(
-        (value) => finish('reply', value),
-        (error) => finish('failure', toWire(error, hasBegun)),
-      );
+      Promise.resolve(result).then((value) => finish('reply', value), failed);
     } catch (error) {
-      finish('failure', toWire(error, hasBegun));
+      failed(error);
     }
   }
 

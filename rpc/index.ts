@@ -28,5 +28,6 @@ export type {
   StreamOptions,
   StreamRest,
 } from './types.ts';
+export { registerValue, type ValueCodec } from './value-classes.ts';
 export type { MemberEvent, Worker } from './worker-api.ts';
 export { type Peer, WorkerInfo } from './worker-info.ts';

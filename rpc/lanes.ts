@@ -2,6 +2,7 @@
 
 import type { tf } from '../tensor/index.ts';
 import { Channel, type ChannelHandlers } from './channel.ts';
+import { COMMON_EXTENSIONS } from './extensions.ts';
 import { Lane, type LaneLimits } from './lane.ts';
 import type { MessageKind } from './message.ts';
 import { type Message, type Packet, pack } from './packet.ts';
@@ -78,7 +79,7 @@ export class Lanes {
   /** Sends a message that is not answered; it is lost if the peer is gone. */
   notify(peer: number, kind: MessageKind, head: unknown, order: readonly string[]): void {
     if (!this.isConnected(peer)) return;
-    const packet = pack({ head, body: null, bodyName: 'notice' }, [], () => null);
+    const packet = pack({ head, body: null, bodyName: 'notice' }, COMMON_EXTENSIONS, () => null);
     this.to(peer).post(new Parcel({ kind, id: 0, order }, packet), 'free');
   }
 

@@ -1,9 +1,11 @@
 /**
- * One message: the fields of the protocol (`head`), the user's value (`body`), what interceptors add (`meta`), and the
- * tensors of the body, which it refers to by number.
+ * One message: the fields of the protocol (`head`), the user's value (`body`), what interceptors add (`meta`), and beside
+ * them the tensors and long binary data, which the values refer to by number.
  *
- *     0 values length u32 | 4 table length u32 | head, body, meta | table: a header per tensor | padding to 8
- *     then the bytes of each tensor, each padded to 8
+ *     0 values length u32 | 4 table length u32 | head, body, meta | table | padding to 8
+ *     then the bytes of each row of the table, each padded to 8
+ *
+ * The table has a header per tensor, then the length of each piece of binary data.
  */
 import { GradwireError } from '../errors.ts';
 import {
@@ -15,7 +17,9 @@ import {
   tf,
 } from '../tensor/index.ts';
 import { padded } from './frame.ts';
-import { type Extension, ValueDecoder, ValueEncoder } from './value-codec.ts';
+import type { Extension } from './value-codec.ts';
+import { type Attached, ValueDecoder } from './value-decoder.ts';
+import { ValueEncoder } from './value-encoder.ts';
 
 const PREFIX_BYTES = 8;
 
@@ -55,12 +59,17 @@ export function pack(
   meta: (tensors: readonly tf.Tensor[]) => unknown,
 ): Packet | Promise<Packet> {
   const numbers = new Map<tf.Tensor, number>();
-  const encoder = new ValueEncoder(extensions, (value) => {
-    if (!(value instanceof tf.Tensor)) return undefined;
-    const known = numbers.get(value);
-    if (known !== undefined) return known;
-    numbers.set(value, numbers.size);
-    return numbers.size - 1;
+  const snapshots: Uint8Array[] = [];
+  const encoder = new ValueEncoder(extensions, {
+    tensor: (value) => {
+      if (!(value instanceof tf.Tensor)) return undefined;
+      const known = numbers.get(value);
+      if (known !== undefined) return known;
+      numbers.set(value, numbers.size);
+      return numbers.size - 1;
+    },
+    // Not `slice`, which for a Buffer shares memory.
+    bytes: (bytes) => snapshots.push(new Uint8Array(bytes)) - 1,
   });
   encoder.encode(message.head, 'the head');
   encoder.encode(message.body, message.bodyName);
@@ -68,23 +77,28 @@ export function pack(
   const contents = tensors.map(readTensor);
   encoder.encode(meta(tensors), 'meta');
   if (contents.every((content): content is TensorBytes => !(content instanceof Promise))) {
-    return assemble(encoder, contents);
+    return assemble(encoder, contents, snapshots);
   }
-  return Promise.all(contents).then((read) => assemble(encoder, read));
+  return Promise.all(contents).then((read) => assemble(encoder, read, snapshots));
 }
 
-function assemble(encoder: ValueEncoder, contents: readonly TensorBytes[]): Packet {
+function assemble(
+  encoder: ValueEncoder,
+  contents: readonly TensorBytes[],
+  snapshots: readonly Uint8Array[],
+): Packet {
   const { writer } = encoder;
   const valueBytes = writer.length;
-  const table = contents.map(({ header }) => [header.dtype, header.byteLength, ...header.shape]);
-  encoder.encode(table, 'tensors');
+  const headers = contents.map(({ header }) => [header.dtype, header.byteLength, ...header.shape]);
+  const lengths = snapshots.map(({ byteLength }) => byteLength);
+  encoder.encode([...headers, ...lengths], 'the table');
   const head = Buffer.alloc(padded(PREFIX_BYTES + writer.length));
   head.writeUInt32LE(valueBytes, 0);
   head.writeUInt32LE(writer.length - valueBytes, 4);
   head.set(writer.view(), PREFIX_BYTES);
   const parts: Uint8Array[] = [head];
   let total = head.length;
-  for (const { bytes } of contents) {
+  for (const bytes of [...contents.map((content) => content.bytes), ...snapshots]) {
     parts.push(bytes);
     const filling = padded(bytes.byteLength) - bytes.byteLength;
     if (filling > 0) parts.push(ZEROS.subarray(0, filling));
@@ -100,7 +114,8 @@ const ZEROS = new Uint8Array(8);
  * made of them.
  *
  * @param make makes each tensor; the default makes it in the current scope
- * @throws GradwireError `protocol_error`
+ * @throws GradwireError `protocol_error`; `unknown_function` and `unsupported_value` from value classes. Then the tensors and
+ * references that were made are gone.
  */
 export function unpack(
   message: Uint8Array,
@@ -112,39 +127,59 @@ export function unpack(
   const tableStart = PREFIX_BYTES + buffer.readUInt32LE(0);
   const tableEnd = tableStart + buffer.readUInt32LE(4);
   if (tableEnd > buffer.length) throw malformed('parts beyond its end');
-  const headers = readTable(buffer.subarray(tableStart, tableEnd));
+  const rows = readTable(buffer.subarray(tableStart, tableEnd));
   let position = padded(tableEnd);
-  const contents = headers.map((header) => {
+  const take = (byteLength: number): Uint8Array => {
+    if (byteLength > buffer.length - position) throw malformed('tensors or bytes beyond its end');
+    const bytes = buffer.subarray(position, position + byteLength);
+    position += padded(byteLength);
+    return bytes;
+  };
+  const contents = rows.headers.map((header) => {
     checkHeader(header, Number.MAX_SAFE_INTEGER);
-    if (header.byteLength > buffer.length - position) throw malformed('tensors beyond its end');
-    const bytes = buffer.subarray(position, position + header.byteLength);
-    position += padded(header.byteLength);
-    return { header, bytes };
+    return { header, bytes: take(header.byteLength) };
   });
+  const binary: (Uint8Array | undefined)[] = rows.lengths.map(take);
   const tensors: tf.Tensor[] = [];
+  const values = buffer.subarray(PREFIX_BYTES, tableStart);
+  const decoder = new ValueDecoder(values, extensions, {
+    tensor: (index) => tensors[index],
+    bytes: (index) => {
+      const bytes = binary[index];
+      binary[index] = undefined;
+      return bytes;
+    },
+  });
   try {
     for (const { header, bytes } of contents) tensors.push(make(header, bytes));
-    const values = buffer.subarray(PREFIX_BYTES, tableStart);
-    const decoder = new ValueDecoder(values, extensions, (index) => {
-      const tensor = tensors[index];
-      if (tensor === undefined) throw malformed(`no tensor ${index}`);
-      return tensor;
-    });
     return { head: decoder.decode(), body: decoder.decode(), meta: decoder.decode(), tensors };
   } catch (error) {
+    decoder.abandon();
     tf.dispose(tensors);
     throw error;
   }
 }
 
-function readTable(bytes: Uint8Array): TensorHeader[] {
-  const table = new ValueDecoder(bytes, new Map(), () => undefined).decode();
+interface Table {
+  readonly headers: readonly TensorHeader[];
+  readonly lengths: readonly number[];
+}
+
+const NOTHING: Attached = { tensor: () => undefined, bytes: () => undefined };
+
+function readTable(bytes: Uint8Array): Table {
+  const table = new ValueDecoder(bytes, new Map(), NOTHING).decode();
   if (!Array.isArray(table)) throw malformed('no table of tensors');
-  return table.map((row: unknown) => {
-    if (!Array.isArray(row)) throw malformed('a tensor without a header');
-    const [dtype, byteLength, ...shape] = row as [TensorHeader['dtype'], number, ...number[]];
-    return { dtype, byteLength, shape };
-  });
+  const headers: TensorHeader[] = [];
+  const lengths: number[] = [];
+  for (const row of table as readonly unknown[]) {
+    if (Number.isSafeInteger(row) && (row as number) >= 0) lengths.push(row as number);
+    else if (Array.isArray(row)) {
+      const [dtype, byteLength, ...shape] = row as [TensorHeader['dtype'], number, ...number[]];
+      headers.push({ dtype, byteLength, shape });
+    } else throw malformed('a tensor without a header');
+  }
+  return { headers, lengths };
 }
 
 function malformed(what: string): GradwireError {

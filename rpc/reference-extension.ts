@@ -1,10 +1,11 @@
 /** How references travel: the copy at the receiver is a new fork, counted by the owner. */
 import { GradwireError } from '../errors.ts';
+import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { Head } from './head.ts';
 import type { ForkId, RRefId } from './references.ts';
 import { Handle, handleOf, isRRef, type ReferenceHost, type RRef, referenceTo } from './rref.ts';
 import type { Extension } from './value-codec.ts';
-import { type WorkerInfo, workerInfoExtension } from './worker-info.ts';
+import type { WorkerInfo } from './worker-info.ts';
 
 const TAG = 2;
 
@@ -35,11 +36,8 @@ export interface PeerExtensions {
 export function peerExtensions(forking: Forking): PeerExtensions {
   const incoming = incomingReferences(forking);
   return {
-    outgoing: (peer, undo) => [workerInfoExtension, outgoingReferences(forking, peer, undo)],
-    incoming: new Map<number, Extension>([
-      [workerInfoExtension.tag, workerInfoExtension],
-      [incoming.tag, incoming],
-    ]),
+    outgoing: (peer, undo) => [outgoingReferences(forking, peer, undo), ...COMMON_EXTENSIONS],
+    incoming: byTag([incoming, ...COMMON_EXTENSIONS]),
   };
 }
 

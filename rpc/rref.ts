@@ -57,6 +57,9 @@ export class Handle {
   }
 }
 
+/** No symbol can be cloned, and the failure to do so shows its text. */
+const UNCLONEABLE = Symbol('an RRef, which travels in rpc calls alone,');
+
 /** The safety net: lets go of references that were collected without `dispose`. */
 const collected = new FinalizationRegistry<Handle>((handle) => handle.host.release(handle));
 
@@ -71,6 +74,8 @@ let hasHandle: (value: object) => boolean;
  */
 export class RRef<T> implements Disposable {
   readonly #handle: Handle;
+  /** Keeps `structuredClone` and messages to threads from making an empty object of a reference. */
+  protected readonly onlyInCalls: symbol = UNCLONEABLE;
 
   /**
    * Makes this worker the owner of `value`. Tensors in it (variables and kept ones excepted) belong to the reference from
@@ -170,6 +175,12 @@ export class RRef<T> implements Disposable {
   toString(): string {
     const { id, owner } = this.#handle;
     return `RRef ${id} of ${owner.name}`;
+  }
+
+  /** @throws GradwireError `unsupported_value`: no text can hold a reference, because its owner counts the copies */
+  toJSON(): never {
+    const advice = 'a reference travels in rpc calls alone; for its value use toHere()';
+    throw new GradwireError('unsupported_value', `${this} cannot be JSON: ${advice}`);
   }
 
   static {

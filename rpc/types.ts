@@ -1,5 +1,5 @@
 /** The types of remote calls: what crosses, and how. Types only. */
-import type { tf } from '../tensor/index.ts';
+import type { SparseSlices, tf } from '../tensor/index.ts';
 import type { RemoteStream } from './remote-stream.ts';
 import type { Streamed } from './streamed.ts';
 import type { WorkerInfo } from './worker-info.ts';
@@ -48,12 +48,23 @@ type Leaf =
   | bigint
   | string
   | Date
-  | Uint8Array
+  | Error
+  | ArrayBuffer
+  | ArrayBufferView
+  | SparseSlices
   | WorkerInfo
   | ReferenceLike;
 
+// biome-ignore lint/suspicious/noExplicitAny: methods of any signature
+type Method = (...args: any[]) => unknown;
+
+type KeysOfMethods<T> = { [K in keyof T]: T[K] extends Method ? K : never }[keyof T];
+
 // Variables come first: by their fields they could pass for a WorkerInfo.
-/** What a value of type `T` arrives as: a variable as a tensor, containers element by element, the rest as it is. */
+/**
+ * What a value of type `T` arrives as: a variable as a tensor, containers element by element, the rest as it is. What has
+ * methods is no record but an instance of a value class, and stays what it is.
+ */
 export type Here<T> =
   T extends tf.Variable<infer R>
     ? tf.Tensor<R>
@@ -65,12 +76,13 @@ export type Here<T> =
           ? Map<Here<K>, Here<V>>
           : T extends Set<infer V>
             ? Set<Here<V>>
-            : T extends object
+            : T extends readonly unknown[]
               ? { [K in keyof T]: Here<T[K]> }
-              : T;
-
-// biome-ignore lint/suspicious/noExplicitAny: methods of any signature
-type Method = (...args: any[]) => unknown;
+              : T extends object
+                ? [KeysOfMethods<T>] extends [never]
+                  ? { [K in keyof T]: Here<T[K]> }
+                  : T
+                : T;
 
 /** Names of the methods of `T` that can be called remotely. */
 export type MethodName<T> = {

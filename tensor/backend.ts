@@ -23,6 +23,8 @@ type Factory = ReturnType<typeof core.findBackendFactory>;
 
 /** tfjs's own priorities: the engine that `tf.ready()` would choose is the one that `startEngine` chooses. */
 const PRIORITY: Readonly<Record<EngineName, number>> = { wasm: 2, cpu: 1 };
+/** That of the engine that the environment asks for. */
+const ASKED_FOR = 3;
 
 /** Instances that were made ahead of their use, to learn whether that works; a factory hands each out once. */
 const premade = new Map<EngineName, core.KernelBackend>();
@@ -32,7 +34,7 @@ let processesHere = 1;
 
 /**
  * Makes an engine ready and current, and returns its name; at once if it is already. The engine wasm computes with
- * `GRADWIRE_THREADS` threads; by default with its share of the cores of this host, 1 to 16.
+ * `GRADWIRE_THREADS` threads; by default with its share of the cores of this host, 1 to 8.
  *
  * @param name which engine. Default: the environment variable `GRADWIRE_ENGINE`, else the engine that the program chose
  *   with `tf.setBackend`, else `wasm`. If nobody asked for `wasm` and it cannot be loaded, `cpu` is taken, which one line
@@ -130,7 +132,9 @@ function wrapFactory(name: EngineName, wrap: (make: Factory) => Factory): void {
   if (make === null || name in core.engine().registry) return;
   core.removeBackend(name);
   const wrapped = wrap(make);
-  core.registerBackend(name, () => takePremade(name) ?? wrapped(), PRIORITY[name]);
+  // `tf.ready()` takes the one of the highest priority.
+  const priority = fromEnvironment() === name ? ASKED_FOR : PRIORITY[name];
+  core.registerBackend(name, () => takePremade(name) ?? wrapped(), priority);
 }
 
 function takePremade(name: EngineName): core.KernelBackend | undefined {
@@ -165,11 +169,7 @@ function loadedCores(): Map<string, string> {
 
 async function makeWasm(makeSingle: Factory): Promise<core.KernelBackend> {
   const { env } = process;
-  const threads = threadCount({
-    env,
-    cores: availableParallelism(),
-    localProcesses: processesHere,
-  });
+  const threads = countThreads(env);
   if (threads > 1) {
     try {
       return await makeThreadedEngine(threads);
@@ -179,6 +179,16 @@ async function makeWasm(makeSingle: Factory): Promise<core.KernelBackend> {
     }
   }
   return withoutEmscriptenListeners(async () => makeSingle());
+}
+
+/** `startEngine` has refused what makes no sense; for a program's own `tf.ready()` it is no reason to take a slow engine. */
+function countThreads(env: NodeJS.ProcessEnv): number {
+  try {
+    return threadCount({ env, cores: availableParallelism(), localProcesses: processesHere });
+  } catch (error) {
+    process.stderr.write(`gradwire: computing with one thread: ${asError(error).message}\n`);
+    return 1;
+  }
 }
 
 wrapFactory('wasm', (make) => async () => {

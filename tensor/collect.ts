@@ -1,11 +1,19 @@
 /**
- * Finds the tensors in a value: through arrays, Maps, Sets and plain records, never into class instances. Only reads
- * data properties, so no getter of a user runs.
+ * Finds the tensors in a value: through arrays, Maps, Sets, plain records and instances of classes that are values;
+ * never into other class instances. Only reads data properties, so no getter of a user runs.
  */
 import * as tf from './tf.ts';
 
 /** Containers nested deeper than this are not looked into; no value that can be sent is. */
 const MAX_DEPTH = 64;
+
+/** Prototypes of the classes that are values. */
+const values: WeakSet<object> = new WeakSet();
+
+/** Instances with this prototype are values: the tensors in their own fields count as those in records do. */
+export function lookInto(prototype: object): void {
+  values.add(prototype);
+}
 
 /** Tensors (Variables included) in `value`, each once, in the order they stand; a cycle is walked once. */
 export function collectTensors(value: unknown): tf.Tensor[] {
@@ -37,7 +45,7 @@ function collect(value: unknown, walk: Walk, depth: number): void {
   if (depth > MAX_DEPTH || walk.seen.has(value)) return;
   walk.seen.add(value);
   collectElements(value, walk, depth);
-  if (isPlainRecord(value)) collectFields(value, walk, depth);
+  if (isValue(value)) collectFields(value, walk, depth);
 }
 
 function collectElements(value: object, walk: Walk, depth: number): void {
@@ -58,8 +66,9 @@ function collectFields(value: object, walk: Walk, depth: number): void {
   }
 }
 
-/** Of any realm: its prototype is null or the end of a chain. */
-function isPlainRecord(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+/** A plain record of any realm (its prototype is null or the end of a chain), or an instance of a class that is a value. */
+function isValue(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return true;
+  return values.has(prototype);
 }

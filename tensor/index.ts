@@ -8,7 +8,7 @@ export {
   type TensorBytes,
   type TensorHeader,
 } from './codec.ts';
-export { collectTensors } from './collect.ts';
+export { collectTensors, lookInto } from './collect.ts';
 export { DTYPES, type DType, type DTypeInfo, dtypeOfWireId, isDType } from './dtype.ts';
 export {
   activeScopeId,
@@ -23,4 +23,5 @@ export {
 } from './engine-state.ts';
 export { REPAIRS, type Repair } from './kernels.ts';
 export { freeStored, holdTensors, keepStored, ownVariables, TensorScope } from './scope.ts';
+export { SparseSlices } from './sparse-slices.ts';
 export * as tf from './tf.ts';

@@ -92,7 +92,7 @@ let heldCount = 0;
 
 /**
  * To be called when code that ran in `scope` may have stored tensors in `target`, before the scope is disposed. Tensors
- * of `scope` found in own fields of `target`, in arrays, Maps, Sets and plain records there, are marked kept and leave
+ * of `scope` found in own fields of `target`, in arrays, Maps, Sets, plain records and values (collect.ts) there, are marked kept and leave
  * the scope; those that an earlier call kept and that are no longer found go back to `scope`, and die with it unless
  * they are spared as a result. Tensors that the user keeps and Variables are left alone. Private `#fields` and fields
  * of other class instances cannot be seen: use `tf.keep` or a Variable there.

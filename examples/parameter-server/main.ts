@@ -101,9 +101,9 @@ async function main(): Promise<void> {
     return runParameterServer(init);
   }
 
+  const { train, test } = await loadData(flags.data, { seed, verify: !flags.noVerify });
   // Opened now: better to fail before the training than after it.
   const json = rank === 1 && flags.json !== undefined ? new JsonLines(flags.json) : undefined;
-  const { train, test } = await loadData(flags.data, { seed, verify: !flags.noVerify });
   if (rank === 1) {
     const hint = flags.data === 'digits' ? ' (--data mnist for MNIST)' : '';
     console.log(`Data: ${train.source}, ${train.count} to train, ${test.count} to test${hint}`);

@@ -124,6 +124,7 @@ export async function runWorker(
   if (rank !== 1) await rpc.rpcSync('trainer1', collectReport, [report]);
   // Rank 1 tests the model when nobody changes it any more.
   await rpc.barrier(trainers, { timeoutMs: Number.POSITIVE_INFINITY });
+  if (rank === 1) console.log('Testing...');
   const accuracy = rank === 1 ? await getAccuracy(testLoader, net) : undefined;
   await rpc.shutdown();
   return accuracy === undefined ? undefined : { accuracy, ...summarize([report, ...collected]) };

@@ -30,7 +30,12 @@ export async function unpack(path: string): Promise<Uint8Array> {
   });
   if (raw[0] !== 0x1f || raw[1] !== 0x8b) return raw;
   return await promisify(gunzip)(raw, { maxOutputLength: MAX_BYTES }).catch((cause: Error) => {
-    throw new DataError(`${path}: corrupt gzip file: ${cause.message}`, { cause });
+    const { code } = cause as NodeJS.ErrnoException;
+    const fault =
+      code === 'ERR_BUFFER_TOO_LARGE'
+        ? `unpacks to more than ${MAX_BYTES} bytes`
+        : `corrupt gzip file: ${cause.message}`;
+    throw new DataError(`${path}: ${fault}`, { cause });
   });
 }
 

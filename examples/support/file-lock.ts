@@ -92,13 +92,14 @@ async function acquire(path: string, id: string, options: LockOptions): Promise<
     // Judged by how long it has not changed, as seen from here: the clocks of hosts differ.
     if (isGone(found.holder) || now() - sinceMs >= staleMs) {
       if (await remove(path, found, staleMs)) continue;
-    } else if (!told && found.holder !== undefined) {
+    } else if (!told) {
       told = true;
       onWait?.(nameOf(found.holder));
     }
     if (now() - startMs >= patienceMs) {
-      const who = found.holder === undefined ? 'another process' : nameOf(found.holder);
-      throw new DataError(`${path}: ${who} holds this lock, waited ${patienceMs / 1000} s`);
+      throw new DataError(
+        `${path}: ${nameOf(found.holder)} holds this lock, waited ${patienceMs / 1000} s`,
+      );
     }
     await sleep(pollMs);
   }
@@ -192,6 +193,7 @@ function machine(): string {
   }
 }
 
-function nameOf({ pid, host }: Holder): string {
-  return `process ${pid} on ${host.split(' ')[0]}`;
+function nameOf(holder: Holder | undefined): string {
+  if (holder === undefined) return 'another process';
+  return `process ${holder.pid} on ${holder.host.split(' ')[0]}`;
 }

@@ -3,7 +3,7 @@
  * everything in them is checked, and every failure is one line that names the file and what is wrong with it. Knows nothing
  * of tensors.
  */
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError, sha256, unpack } from './data-file.ts';
 import { type Dataset, IMAGE_SIZE } from './dataset.ts';
@@ -125,7 +125,9 @@ async function findFile(dir: string, dashed: string): Promise<string> {
     const path = join(dir, name);
     if (await exists(path)) return path;
   }
-  if (!(await exists(dir))) throw new DataError(`${dir}: no such folder`);
+  const found = await stat(dir).catch(() => undefined);
+  if (found === undefined) throw new DataError(`${dir}: no such folder`);
+  if (!found.isDirectory()) throw new DataError(`${dir}: no folder`);
   throw new DataError(`${join(dir, dashed)}: missing, and so is ${dashed}.gz`);
 }
 
@@ -141,6 +143,7 @@ function parseIdx(path: string, bytes: Uint8Array, rank: 1 | 3): Pick<IdxFile, '
   const what = rank === 3 ? 'images' : 'labels';
   const header = 4 + 4 * rank;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length === 0) throw new DataError(`${path}: is empty`);
   if (bytes.length < 4 || view.getUint16(0) !== 0) {
     throw new DataError(`${path}: not an IDX file (it does not begin with two zero bytes)`);
   }

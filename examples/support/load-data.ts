@@ -1,4 +1,6 @@
 /** What `--data` of an example means: a word for a known data set, or a folder. */
+import { existsSync } from 'node:fs';
+import { DataError } from './data-file.ts';
 import { generateDigits } from './digits.ts';
 import { loadMnist, type Splits } from './idx.ts';
 import { loadCachedMnist } from './mnist-cache.ts';
@@ -25,7 +27,14 @@ export async function loadData(
   { seed, verify = true }: DataOptions,
 ): Promise<Splits> {
   if (name === 'mnist') return await loadCachedMnist();
-  if (name !== 'digits') return await loadMnist(name, { verify: verify ? 'ifKnown' : 'never' });
+  if (name !== 'digits') {
+    return await loadMnist(name, { verify: verify ? 'ifKnown' : 'never' }).catch((error: Error) => {
+      if (!(error instanceof DataError) || name.includes('/') || existsSync(name)) throw error;
+      throw new DataError(`${error.message}, nor one of the words digits and mnist`, {
+        cause: error,
+      });
+    });
+  }
   return {
     train: generateDigits({ count: TRAIN_COUNT, seed, split: 'train' }),
     test: generateDigits({ count: TEST_COUNT, seed, split: 'test' }),

@@ -45,7 +45,10 @@ export async function loadCachedMnist(options: MnistCacheOptions = {}): Promise<
     }
   }
   await makeFolder(folder).catch((cause: Error) => {
-    throw new DataError(`${folder}: cannot be made: ${cause.message}`, { cause });
+    throw new DataError(
+      `${folder}: cannot be made: ${cause.message}; name another folder by GRADWIRE_CACHE, or use --data DIR`,
+      { cause },
+    );
   });
   const lock = join(folder, 'lock');
   await withFileLock(lock, (signal) => fetchMissing(folder, signal, options), {
@@ -90,8 +93,8 @@ function outOfReach({ failures }: DownloadError, files: readonly MnistFile[]): D
     [
       'MNIST cannot be downloaded:',
       ...failures.map((failure) => `  ${failure}`),
-      `Go on with --data DIR, a folder with ${names},`,
-      'or with --data digits, which needs no network.',
+      `  Go on with --data DIR, a folder with ${names},`,
+      '  or with --data digits, which needs no network.',
     ].join('\n'),
   );
 }

@@ -1,8 +1,8 @@
 /** How many threads an engine computes with. Pure. */
 import { GradwireError } from '../../errors.ts';
 
-/** More than this gains nothing on the kernels of the engine, and each takes memory and time to start. */
-const MOST = 16;
+/** The engine computes with no more, however many there are. */
+const MOST = 8;
 
 /** What decides. */
 export interface Machine {
@@ -14,9 +14,9 @@ export interface Machine {
 
 /**
  * `GRADWIRE_THREADS`, or else the share of this process in the cores of the host: cores divided by `LOCAL_WORLD_SIZE`,
- * which the launcher sets, at least 1 and at most 16.
+ * which the launcher sets, at least 1 and at most 8.
  *
- * @throws GradwireError `invalid_argument` if `GRADWIRE_THREADS` is not a whole number from 1 to 64
+ * @throws GradwireError `invalid_argument` if `GRADWIRE_THREADS` is not a whole number from 1 to 8
  */
 export function threadCount({ env, cores, localProcesses }: Machine): number {
   const asked = askedThreads(env);
@@ -30,10 +30,10 @@ export function threadCount({ env, cores, localProcesses }: Machine): number {
 export function askedThreads(env: NodeJS.ProcessEnv): number | undefined {
   const { GRADWIRE_THREADS: asked = '' } = env;
   if (asked === '') return undefined;
-  const count = /^\d{1,2}$/.test(asked) ? Number(asked) : 0;
-  if (count >= 1 && count <= 64) return count;
+  const count = /^\d$/.test(asked) ? Number(asked) : 0;
+  if (count >= 1 && count <= MOST) return count;
   throw new GradwireError(
     'invalid_argument',
-    `GRADWIRE_THREADS is '${asked}', expected a whole number from 1 to 64`,
+    `GRADWIRE_THREADS is '${asked}', expected a whole number from 1 to ${MOST}, which is the most that the engine computes with`,
   );
 }

@@ -22,7 +22,7 @@ function bench(...args: string[]): Promise<Outcome> {
     const child = execFile(
       process.execPath,
       [MAIN, ...args],
-      { timeout: 50_000 },
+      { timeout: 100_000 },
       (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }),
     );
   });
@@ -86,7 +86,7 @@ test('without the peer a suite runs, says so, and its JSON has neither peer nor 
       rounds: 1,
     });
   }
-}, 60_000);
+}, 120_000);
 
 test('Ctrl-C ends what was started too', async () => {
   const main = spawn(process.execPath, [MAIN, 'rpc', '--no-peer'], {

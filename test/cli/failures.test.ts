@@ -51,7 +51,7 @@ test('the order in which ends were seen makes no difference', () => {
 
 const context = {
   host: 'here',
-  tailOf: () => ({ lines: [], isOnScreen: false }),
+  tailOf: () => ({ lines: [], stream: 'stderr' as const, isOnScreen: false }),
   logOf: () => undefined,
   running: [],
 };
@@ -72,7 +72,11 @@ test('the report tells the first failure in full and the others in a line each',
     { first, later },
     {
       ...context,
-      tailOf: (rank) => ({ lines: tails[rank] ?? [], isOnScreen: false }),
+      tailOf: (rank) => ({
+        lines: tails[rank] ?? [],
+        stream: 'stderr' as const,
+        isOnScreen: false,
+      }),
       logOf: (rank) => `/logs/${rank}`,
       running: [4, 5],
     },

@@ -92,7 +92,7 @@ const faults: readonly [string, Record<string, Uint8Array | undefined>, string][
     { [labels]: Buffer.from('<!DOCTYPE html>') },
     `${labels}: not an IDX file (it does not begin with two zero bytes)`,
   ],
-  ['an empty file', { [labels]: Buffer.alloc(0) }, `${labels}: not an IDX file`],
+  ['an empty file', { [labels]: Buffer.alloc(0) }, `${labels}: is empty`],
   [
     'a file cut within its header',
     { [images]: idx([12, 28, 28]).subarray(0, 9) },

@@ -39,12 +39,12 @@ test('integers keep their range', () => {
   expect([reader.u8(), reader.u32(), reader.i32()]).toEqual([255, 0xffff_ffff, -(2 ** 31)]);
 });
 
-test('what is read is a copy', () => {
+test('bytes are read as a view', () => {
   const writer = new ByteWriter();
   writer.bytes(new Uint8Array([1, 2]));
   const bytes = new ByteReader(writer.view()).bytes();
   writer.view().fill(0);
-  expect([...bytes]).toEqual([1, 2]);
+  expect([...bytes]).toEqual([0, 0]);
 });
 
 test('counts and lengths beyond the end are refused before anything is allocated', () => {

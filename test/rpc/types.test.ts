@@ -2,9 +2,11 @@
 import { expect, test } from '@jest/globals';
 import type { RRef } from '../../rpc/rref.ts';
 import type { Here } from '../../rpc/types.ts';
+import { registerValue } from '../../rpc/value-classes.ts';
 import type { Worker } from '../../rpc/worker-api.ts';
 import { WorkerInfo } from '../../rpc/worker-info.ts';
-import type { tf } from '../../tensor/index.ts';
+import type { SparseSlices, tf } from '../../tensor/index.ts';
+import { Money, Point } from '../support/values.ts';
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -90,6 +92,18 @@ async function compiled(worker: Worker, server: RRef<Server>): Promise<void> {
   void [text, other, number, made, result, out, params, refs, remote];
 }
 
+/** Never runs either. */
+function registered(): void {
+  registerValue({ Money, Point });
+  registerValue({ Point }, { encode: (p) => [p.x, p.y], decode: ([x, y]) => new Point(x, y) });
+  // @ts-expect-error decode gives another class
+  registerValue({ Money }, { encode: () => 1, decode: (n: number) => new Point(n, n) });
+  // @ts-expect-error encode and decode do not fit each other
+  registerValue({ Money }, { encode: () => 'x', decode: (n: bigint) => new Money(n) });
+  // @ts-expect-error an instance is no class
+  registerValue({ point: new Point(1, 2) });
+}
+
 test('what arrives: variables as tensors, containers element by element', () => {
   holds<Equal<Here<tf.Variable>, tf.Tensor>>();
   holds<Equal<Here<tf.Variable<tf.Rank.R2>>, tf.Tensor2D>>();
@@ -104,5 +118,13 @@ test('what arrives: variables as tensors, containers element by element', () => 
   holds<
     Equal<Here<Date | Uint8Array | bigint | WorkerInfo>, Date | Uint8Array | bigint | WorkerInfo>
   >();
-  expect(typeof compiled).toBe('function');
+  holds<Equal<Here<Float32Array | BigInt64Array>, Float32Array | BigInt64Array>>();
+  holds<
+    Equal<Here<ArrayBuffer | DataView | SparseSlices>, ArrayBuffer | DataView | SparseSlices>
+  >();
+  holds<Equal<Here<{ e: RangeError; s: SparseSlices[] }>, { e: RangeError; s: SparseSlices[] }>>();
+  holds<Equal<Here<readonly [Money, tf.Variable]>, readonly [Money, tf.Tensor]>>();
+  holds<Equal<Here<Map<string, Point>>, Map<string, Point>>>();
+  holds<Equal<Here<unknown>, unknown>>();
+  expect([typeof compiled, typeof registered]).toEqual(['function', 'function']);
 });

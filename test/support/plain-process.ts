@@ -12,7 +12,7 @@ export interface Outcome {
   readonly exitCode: number | null;
 }
 
-/** Runs a module that finds the exports of tensor/ as variables; kills it after 20 s. */
+/** Runs a module that finds the exports of tensor/ as variables; kills it after 60 s. */
 export function runModule(
   source: string,
   flags: readonly string[] = [],
@@ -25,7 +25,7 @@ export function runModule(
     const child = execFile(
       process.execPath,
       args,
-      { env: { ...Object.fromEntries(inherited), ...env }, timeout: 20_000 },
+      { env: { ...Object.fromEntries(inherited), ...env }, timeout: 60_000 },
       (_error, stdout, stderr) => resolve({ stdout, stderr, exitCode: child.exitCode }),
     );
   });

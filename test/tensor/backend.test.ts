@@ -3,9 +3,12 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import { startEngine, tf } from '../../tensor/index.ts';
 import { runModule } from '../support/plain-process.ts';
+
+// Each test waits for processes.
+jest.setTimeout(120_000);
 
 const COMPUTE = `console.log(tf.getBackend(), tf.tidy(() => tf.matMul([[1, 2]], [[3], [4]]).dataSync()[0]));`;
 

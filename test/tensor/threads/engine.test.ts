@@ -1,6 +1,9 @@
 /** The wasm engine with compute threads, each time in a process of its own: a process has one such engine. */
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import { runModule } from '../../support/plain-process.ts';
+
+// Each test waits for several processes.
+jest.setTimeout(120_000);
 
 const two = { GRADWIRE_THREADS: '2' };
 
