@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   protocol_error: 'bytes arrived that do not follow the protocol',
   deadline_exceeded: 'the answer did not come within the timeout',
   cancelled: 'the caller or the shutdown cancelled the work',
+  overloaded: 'more calls or items wait than may',
   unavailable: 'the connection to the peer is lost',
   shut_down: 'this worker has been shut down',
   remote_error: 'the remote function threw',

@@ -2,9 +2,11 @@
 import { currentWorker } from './current.ts';
 import type { DebugInfo } from './debug-info.ts';
 import type { RpcFuture } from './future.ts';
+import type { RemoteStream } from './remote-stream.ts';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
-import type { CallOptions, Here, Invocable, Rest } from './types.ts';
+import type { Streamed } from './streamed.ts';
+import type { CallOptions, Here, Invocable, Rest, StreamRest } from './types.ts';
 import type { Worker } from './worker-api.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
@@ -28,6 +30,20 @@ export function rpcAsync<A extends unknown[], R>(
   ...rest: Rest<A>
 ): RpcFuture<Here<Awaited<R>>> {
   return currentWorker<Worker>().rpcAsync(to, callable, ...rest);
+}
+
+/** See `Worker.rpcStream`. */
+export function rpcStream<A extends unknown[], T>(
+  to: Peer,
+  fn: (...args: A) => Streamed<T> | PromiseLike<Streamed<T>>,
+  ...rest: StreamRest<A>
+): RemoteStream<Here<T>> {
+  return currentWorker<Worker>().rpcStream(to, fn, ...rest);
+}
+
+/** See `Worker.writable`. */
+export async function writable(to: Peer): Promise<void> {
+  await currentWorker<Worker>().writable(to);
 }
 
 /** See `Worker.remote`. */

@@ -1,6 +1,6 @@
 /** A worker's calls of `barrier` and `allGather`: checks who meets, and numbers the meetings of each set of workers. */
 import { GradwireError } from '../errors.ts';
-import type { Call } from './call.ts';
+import type { Call } from './calls.ts';
 import type { Members } from './members.ts';
 import { checkTimeout } from './options.ts';
 import type { Meeting } from './shutdown.ts';

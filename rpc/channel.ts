@@ -6,7 +6,7 @@ import { GradwireError } from '../errors.ts';
 import { type Frame, FrameReader } from './frame.ts';
 import { Inbox } from './inbox.ts';
 import { isConnectionKind, type MessageKind } from './message.ts';
-import { numberPacket, Outbox, type Outgoing } from './outbox.ts';
+import { numberPacket, Outbox, type Outgoing, readNumber } from './outbox.ts';
 import type { Connection } from './transport.ts';
 
 /** Bytes sent per turn of the event loop before others get theirs. */
@@ -19,6 +19,8 @@ const MAX_PART_BYTES = 1024 * 1024;
 export interface ChannelHandlers {
   /** A message came; the view is valid during the call only. Must not throw. */
   message(kind: MessageKind, id: number, bytes: Uint8Array): void;
+  /** Something has left. Must not throw. */
+  left(): void;
   /** The channel is over, once. `isFarewell`: the peer said goodbye or this side closed it. */
   close(isFarewell: boolean, reason: Error | undefined): void;
 }
@@ -67,6 +69,11 @@ export class Channel {
     return this.#state === 'open';
   }
 
+  /** Bytes of messages that wait to leave. */
+  get queuedBytes(): number {
+    return this.#outbox.queuedBytes;
+  }
+
   /**
    * Queues a message; small ones of one tick leave together.
    * @throws GradwireError `unavailable` when the connection is over, `message_too_large`
@@ -83,6 +90,13 @@ export class Channel {
     }
     this.#outbox.push(message);
     this.#schedule();
+  }
+
+  /** Takes a message back of which nothing has been sent; false if it is too late. */
+  withdraw(message: Outgoing): boolean {
+    if (!this.isOpen || !this.#outbox.withdraw(message)) return false;
+    this.#schedule();
+    return true;
   }
 
   /** Sends what is queued, says goodbye and ends the connection; resolves when it is over. Bounded. */
@@ -117,7 +131,9 @@ export class Channel {
   #pump(): void {
     this.#isScheduled = false;
     if (this.#state === 'closed' || this.#isBlocked) return;
-    if (this.#outbox.pump(BUDGET_BYTES)) {
+    const hasMore = this.#outbox.pump(BUDGET_BYTES);
+    this.#handlers.left();
+    if (hasMore) {
       this.#isScheduled = true;
       setImmediate(() => this.#pump());
       return;
@@ -130,11 +146,10 @@ export class Channel {
   #frame(frame: Frame): void {
     if (this.#state === 'closed') return;
     if (!isConnectionKind(frame.kind)) return this.#inbox.frame(frame);
-    if (frame.part.byteLength !== 6)
-      throw new GradwireError('protocol_error', 'a malformed number');
-    const number = Buffer.from(frame.part).readUIntLE(0, 6);
+    const number = readNumber(frame.part);
     if (frame.kind === 'credit') this.#outbox.addCredit(number);
     else if (frame.kind === 'offer') this.#inbox.offer(number);
+    else if (frame.kind === 'decline') this.#inbox.decline(number);
     else if (frame.kind === 'goodbye') this.#peerLeft = true;
     else if (!this.#outbox.grant())
       throw new GradwireError('protocol_error', 'a grant unasked for');

@@ -1,6 +1,7 @@
 /** Which worker the functions of module rpc speak for. */
 import { GradwireError } from '../errors.ts';
 import { AsyncSlot } from '../tensor/index.ts';
+import type { RunningCall } from './running-call.ts';
 import type { WorkerInfo } from './worker-info.ts';
 
 /** A worker of this process. Only class Worker is ever added; this file need not know it. */
@@ -13,6 +14,10 @@ export interface CurrentCall {
   readonly worker: LocalWorker;
   /** Rank of the caller; undefined where a worker was chosen by `Worker.run`. */
   readonly caller: number | undefined;
+  /** The request, if it is one, whose time limit further calls inherit. */
+  readonly call?: RunningCall | undefined;
+  /** The request in whose handling this runs, also where a worker was chosen by `Worker.run`. */
+  readonly within?: RunningCall | undefined;
 }
 
 export const callSlot: AsyncSlot<CurrentCall> = new AsyncSlot<CurrentCall>();
@@ -46,4 +51,10 @@ export function currentWorker<W extends LocalWorker>(): W {
     );
   }
   return only as W;
+}
+
+/** The request in whose handling this runs, until it is answered. */
+export function handledCall(): RunningCall | undefined {
+  const within = callSlot.get()?.within;
+  return within?.isOver === false ? within : undefined;
 }

@@ -3,53 +3,47 @@
  * travels and is answered, not what it asks for. Requests are sent at most once (guarantee G5).
  */
 import { debuglog } from 'node:util';
-import { GradwireError } from '../errors.ts';
 import { enterFrame, frameSlot, outside, tf } from '../tensor/index.ts';
-import { Channel } from './channel.ts';
 import { Deadlines } from './deadlines.ts';
 import { discard, disposeReferences } from './discard.ts';
-import { COMMON_EXTENSIONS } from './extensions.ts';
 import { fromWire, toWire } from './failure.ts';
-import type { RpcFuture } from './future.ts';
+import { RpcFuture } from './future.ts';
 import { type Answer, type Handler, IncomingRequests, type RawMessage } from './incoming.ts';
 import type { Interceptor, OutgoingTrace } from './interceptor.ts';
-import type { MessageKind } from './message.ts';
-import type { Outgoing } from './outbox.ts';
-import { type Message, type Packet, pack, type Unpacked, unpack } from './packet.ts';
-import { PendingRequests, type Request } from './pending.ts';
+import type { LaneLimits } from './lane.ts';
+import { Lanes } from './lanes.ts';
+import { isUserKind, type MessageKind } from './message.ts';
+import { readNumber } from './outbox.ts';
+import { type Unpacked, unpack } from './packet.ts';
+import { Parcel } from './parcel.ts';
+import { PendingRequests, type Request, refusalOf } from './pending.ts';
 import type { PeerExtensions } from './reference-extension.ts';
+import type { RunningCall } from './running-call.ts';
+import { notStreamed, streamOrder } from './streamed.ts';
 import type { Connection } from './transport.ts';
+import type { Extension } from './value-codec.ts';
 
 export interface EndpointOptions {
   nameOf(peer: number): string;
   readonly extensions: PeerExtensions;
   readonly interceptors: readonly Interceptor[];
   readonly maxMessageBytes: number;
+  readonly limits: LaneLimits;
   /** A peer's connection is over. */
   onPeerGone(peer: number, isFarewell: boolean): void;
-  /** Runs a handler as this worker, called by `peer`. */
-  enter<R>(peer: number, work: () => R): R;
+  /** Runs the handler of a request or notice of `peer` as this worker. */
+  enter<R>(peer: number, call: RunningCall | undefined, work: () => R): R;
 }
 
 const debug = debuglog('gradwire');
-
-/** A message on its way to the channel of its peer. */
-interface Posting extends Omit<Outgoing, 'packet'> {
-  readonly peer: number;
-  /** Puts back what packing has changed. */
-  readonly undo: readonly (() => void)[];
-  /** The message will not be sent. */
-  failed(error: Error): void;
-}
+const STREAM_ITEM = { head: null, bodyName: 'the item' } as const;
 
 export class Endpoint {
   readonly #options: EndpointOptions;
-  readonly #channels = new Map<number, Channel>();
+  readonly #lanes: Lanes;
   readonly #deadlines = new Deadlines();
   readonly #pending: PendingRequests;
   readonly #incoming: IncomingRequests;
-  /** Messages to a peer that are still being read from a device: later ones wait for them. */
-  readonly #posting = new Map<number, Promise<void>>();
   readonly #onIdle: (() => void)[] = [];
   #activity = 0;
   /** When a request last began or ended, meetings excepted, by `performance.now()`. */
@@ -57,15 +51,31 @@ export class Endpoint {
 
   constructor(options: EndpointOptions) {
     this.#options = options;
+    this.#lanes = new Lanes(options);
     const ended = (kind: MessageKind): void => {
       if (kind !== 'barrier') this.#movedAt = performance.now();
       if (this.#isIdle) for (const tell of this.#onIdle.splice(0)) tell();
     };
-    this.#pending = new PendingRequests(this.#deadlines, options.nameOf, ended);
+    this.#pending = new PendingRequests({
+      deadlines: this.#deadlines,
+      nameOf: options.nameOf,
+      abandon: (request, parcel) => this.#abandon(request, parcel),
+      ended: (kind, parcel) => {
+        parcel.lane?.settled(parcel);
+        ended(kind);
+      },
+    });
     this.#incoming = new IncomingRequests({
       interceptors: options.interceptors,
       extensions: options.extensions.incoming,
+      deadlines: this.#deadlines,
       enter: options.enter,
+      packItem: ({ peer, id }, body) => {
+        const undo: (() => void)[] = [];
+        const packet = this.#lanes.pack(peer, { ...STREAM_ITEM, body }, undo, () => null);
+        return new Parcel({ kind: 'streamItem', id, order: streamOrder(id), undo }, packet);
+      },
+      sendItem: ({ peer }, parcel) => this.#lanes.to(peer).post(parcel, 'free'),
       answer: (answer) => this.#reply(answer),
       done: ended,
     });
@@ -102,26 +112,28 @@ export class Endpoint {
   }
 
   attach(peer: number, connection: Connection): void {
-    const channel = new Channel(connection, this.#options.maxMessageBytes, {
+    this.#lanes.attach(peer, connection, {
       message: (kind, id, bytes) => outside(() => this.#message(peer, { kind, id, bytes })),
       close: (isFarewell, reason) => {
-        // A rank may be given to another worker, whose traffic this is not.
-        if (this.#channels.get(peer) !== channel) return;
-        this.#channels.delete(peer);
         this.#pending.failPeer(peer, isFarewell, reason);
+        this.#incoming.peerGone(peer, this.#options.nameOf(peer));
         this.#options.onPeerGone(peer, isFarewell);
       },
     });
-    this.#channels.set(peer, channel);
   }
 
   /** Ends the connection to a peer that is heard no longer, at once. */
   cut(peer: number): void {
-    this.#channels.get(peer)?.cut();
+    this.#lanes.cut(peer);
   }
 
   isConnected(peer: number): boolean {
-    return this.#channels.get(peer)?.isOpen ?? false;
+    return this.#lanes.isConnected(peer);
+  }
+
+  /** Resolves when a request of the user to `peer` would be sent at once. */
+  writable(peer: number): Promise<void> {
+    return this.#lanes.to(peer).writable();
   }
 
   /**
@@ -129,12 +141,30 @@ export class Endpoint {
    * What cannot be sent is thrown at once; everything later rejects.
    */
   request(request: Request): RpcFuture<unknown> {
-    const { peer, kind, order } = request;
-    this.#channel(peer, request.what);
+    return this.open(request).answer;
+  }
+
+  /** The same, with the id of the request; 0 for one that was refused. */
+  open(request: Request): { readonly id: number; readonly answer: RpcFuture<unknown> } {
+    const { peer, kind, order, stream } = request;
+    const lane = this.#lanes.to(peer);
+    lane.assertOpen(request.what);
+    const mayWait = request.isNested !== true && stream === undefined;
+    const way = isUserKind(kind) ? (mayWait ? 'held' : 'nested') : 'free';
+    const refusal = refusalOf(request) ?? lane.refusal(way, request.what);
+    // A reference would hide the failure until it is used.
+    if (refusal !== undefined && kind === 'remote') throw refusal;
+    if (refusal !== undefined) {
+      return { id: 0, answer: new RpcFuture((_, reject) => reject(refusal)) };
+    }
     const traces = new Map<string, OutgoingTrace>();
     const undo: (() => void)[] = [];
-    const packet = this.#pack(peer, request, undo, (tensors) => {
+    const packet = this.#lanes.pack(peer, request, undo, (tensors) => {
       const meta: Record<string, unknown> = { timeoutMs: request.timeoutMs };
+      if (stream !== undefined) {
+        meta['stream'] = stream.credit;
+        return meta;
+      }
       for (const interceptor of this.#options.interceptors) {
         const trace = interceptor.outgoing({ peer, kind, tensors });
         if (trace === undefined) continue;
@@ -144,17 +174,36 @@ export class Endpoint {
       return meta;
     });
     this.#began(kind);
-    const { id, answer } = this.#pending.add({ request, traces, frame: frameSlot.get() });
-    const failed = (error: Error): void => this.#pending.fail(id, error);
-    this.#post({ peer, kind, id, undo, failed, ...(order && { order }) }, packet);
-    return answer;
+    const failed = (error: Error): void => this.#pending.fail(parcel.id, error);
+    const parcel = new Parcel({ kind, id: 0, order, undo, failed }, packet);
+    const answer = this.#pending.add({ request, traces, frame: frameSlot.get(), parcel });
+    lane.post(parcel, way);
+    return { id: parcel.id, answer };
+  }
+
+  /** Stops waiting for the answer to a request of this worker, which rejects with `cancelled`. */
+  cancel(id: number, reason: unknown): void {
+    this.#pending.cancel(id, reason);
+  }
+
+  /** What the values of messages that come may hold beyond plain ones. */
+  get extensions(): ReadonlyMap<number, Extension> {
+    return this.#options.extensions.incoming;
+  }
+
+  /** What a message holds, its tensors in the current scope. @throws GradwireError `protocol_error` */
+  read(bytes: Uint8Array): Unpacked {
+    return unpack(bytes, this.extensions);
+  }
+
+  /** Asks for more items of the stream that answers a request. */
+  grant(peer: number, id: number, items: number): void {
+    this.#lanes.to(peer).tell('streamCredit', id, items);
   }
 
   /** Sends a message that is not answered; it is lost if the peer is gone. */
   notify(peer: number, kind: MessageKind, head: unknown, order: readonly string[] = []): void {
-    if (!this.isConnected(peer)) return;
-    const packet = pack({ head, body: null, bodyName: 'notice' }, COMMON_EXTENSIONS, () => null);
-    this.#post({ peer, kind, id: 0, order, undo: [], failed: () => {} }, packet);
+    this.#lanes.notify(peer, kind, head, order);
   }
 
   /** Resolves when no request is under way in either direction. */
@@ -165,10 +214,10 @@ export class Endpoint {
 
   /** Ends every connection in good order; what still waits is cancelled. Resolves when all are over; bounded. */
   async close(): Promise<void> {
-    const over = [...this.#channels.values()].map((channel) => channel.close());
+    const over = this.#lanes.close();
     this.#pending.close();
     this.#deadlines.close();
-    await Promise.all(over);
+    await over;
   }
 
   get #isIdle(): boolean {
@@ -181,63 +230,23 @@ export class Endpoint {
     this.#movedAt = performance.now();
   }
 
-  #channel(peer: number, what: string): Channel {
-    const channel = this.#channels.get(peer);
-    if (channel?.isOpen) return channel;
-    throw this.#gone(peer, what);
-  }
-
-  #gone(peer: number, what: string): GradwireError {
-    const name = this.#options.nameOf(peer);
-    const details = { peer: name, stage: 'call', maybeExecuted: false };
-    return new GradwireError('unavailable', `${name} is gone: ${what} was not sent`, details);
-  }
-
-  #pack(
-    peer: number,
-    message: Message,
-    undo: (() => void)[],
-    meta: (tensors: readonly tf.Tensor[]) => unknown,
-  ): Packet | Promise<Packet> {
-    try {
-      return pack(message, this.#options.extensions.outgoing(peer, undo), meta);
-    } catch (error) {
-      for (const step of undo) step();
-      throw error;
-    }
-  }
-
-  /** Puts a packet on the peer's channel, behind those that are still being read from a device. */
-  #post({ peer, undo, failed, ...message }: Posting, packet: Packet | Promise<Packet>): void {
-    // The rank may have another holder by the time that the tensors are read.
-    const channel = this.#channels.get(peer);
-    const send = (ready: Packet): void => {
-      if (!channel?.isOpen) throw this.#gone(peer, 'the message');
-      channel.send({ ...message, packet: ready });
-    };
-    const fail = (error: Error): void => {
-      for (const step of undo) step();
-      failed(error);
-    };
-    const before = this.#posting.get(peer);
-    if (before === undefined && !(packet instanceof Promise)) {
-      try {
-        return send(packet);
-      } catch (error) {
-        return fail(error as Error);
-      }
-    }
-    const sent = Promise.all([packet, before])
-      .then(([ready]) => send(ready))
-      .catch(fail)
-      .finally(() => {
-        if (this.#posting.get(peer) === sent) this.#posting.delete(peer);
-      });
-    this.#posting.set(peer, sent);
+  #abandon({ kind }: Request, parcel: Parcel): boolean {
+    const { lane } = parcel;
+    if (!isUserKind(kind) || lane === undefined) return false;
+    if (lane.withdraw(parcel)) return true;
+    lane.cancel(parcel);
+    return false;
   }
 
   #message(peer: number, message: RawMessage): void {
-    if (message.kind === 'reply' || message.kind === 'failure') this.#answer(peer, message);
+    const { kind, id, bytes } = message;
+    if (kind === 'reply' || kind === 'failure') this.#answer(peer, message);
+    else if (kind === 'streamItem') {
+      const stream = this.#pending.find(id, peer)?.request.stream;
+      if (stream === undefined) discard(bytes, this.#options.extensions.incoming);
+      else stream.item(bytes);
+    } else if (kind === 'cancel') this.#incoming.cancel(peer, id);
+    else if (kind === 'streamCredit') this.#incoming.find(peer, id)?.onCredit?.(readNumber(bytes));
     else if (message.id === 0) this.#incoming.notice(peer, message);
     else {
       this.#began(message.kind);
@@ -275,21 +284,22 @@ export class Endpoint {
   }
 
   /** An answer that cannot be sent becomes a failure that says so. */
-  #reply({ peer, id, kind, body, traces }: Answer): void {
+  #reply({ peer, id, kind, body, traces, order }: Answer): void {
     if (!this.isConnected(peer)) return;
     const failed = (error: Error): void => {
       if (kind === 'failure') return debug('a failure could not be sent: %s', error);
-      this.#reply({ peer, id, kind: 'failure', body: toWire(error, true), traces: new Map() });
+      const failure = toWire(notStreamed(body) ?? error, true);
+      this.#reply({ peer, id, kind: 'failure', body: failure, traces: new Map(), order });
     };
     const undo: (() => void)[] = [];
     try {
       const message = { head: null, body, bodyName: 'the result' };
-      const packet = this.#pack(peer, message, undo, (tensors) => {
+      const packet = this.#lanes.pack(peer, message, undo, (tensors) => {
         const meta: Record<string, unknown> = {};
         for (const [key, trace] of traces) meta[key] = trace.answer?.(tensors);
         return meta;
       });
-      this.#post({ peer, kind, id, undo, failed }, packet);
+      this.#lanes.to(peer).post(new Parcel({ kind, id, order, undo, failed }, packet), 'free');
     } catch (error) {
       failed(error as Error);
     }

@@ -28,11 +28,11 @@ export function serve(serving: Serving): void {
     const name = new Head(request.head).text(0);
     const { callable, self } = lookUp(name);
     const Class = asClass(callable);
-    if (Class !== undefined) return constructed(Class, name, request);
+    if (Class !== undefined) return delivered(request, constructed(Class, name, request));
     const args = argumentsOf(request);
     request.begin();
     const run = callable as AnyFunction;
-    return asyncCalls.answer(run, name, run.apply(self, args));
+    return delivered(request, asyncCalls.answer(run, name, run.apply(self, args)));
   });
 
   endpoint.handle('method', async (request) => {
@@ -100,6 +100,11 @@ function argumentsOf({ body }: Incoming): unknown[] {
   throw new GradwireError('protocol_error', 'a call without arguments', { stage: 'decode' });
 }
 
+/** The result, or, of a call that streams, that its items have been sent. */
+function delivered({ outlet }: Incoming, result: unknown, keep?: () => void): unknown {
+  return outlet === undefined ? result : outlet.deliver(result, keep);
+}
+
 /** Runs a method; tensors that it stores in its object stay there (D7). */
 async function callMethod(
   target: unknown,
@@ -110,10 +115,11 @@ async function callMethod(
   const run = methodOf(target, method);
   const args = argumentsOf(request);
   request.begin();
+  const keep = (): void => keepStored(target as object, request.scope);
   try {
-    return await asyncCalls.answer(run, method, run.apply(target, args));
+    return await delivered(request, asyncCalls.answer(run, method, run.apply(target, args)), keep);
   } finally {
-    keepStored(target as object, request.scope);
+    keep();
   }
 }
 

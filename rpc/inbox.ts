@@ -7,6 +7,7 @@ import { GradwireError } from '../errors.ts';
 import type { Frame } from './frame.ts';
 import type { MessageKind } from './message.ts';
 import { EAGER_BYTES, INITIAL_CREDIT_BYTES, MAX_OFFERS } from './outbox.ts';
+import { Queue } from './queue.ts';
 
 /** Credit is handed back in steps of this many bytes, to save messages. */
 const CREDIT_STEP_BYTES = 1024 * 1024;
@@ -30,7 +31,7 @@ export class Inbox {
   readonly #maxMessageBytes: number;
   readonly #handlers: InboxHandlers;
   readonly #begun = new Map<string, Begun>();
-  readonly #offers: number[] = [];
+  readonly #offers = new Queue<number>();
   /** Lengths of the large messages let in and not yet begun. */
   readonly #granted: number[] = [];
   #grantedBytes = 0;
@@ -49,6 +50,13 @@ export class Inbox {
     }
     if (this.#offers.length >= MAX_OFFERS) throw malformed('more offers than may wait');
     this.#offers.push(bytes);
+    this.#letIn();
+  }
+
+  /** A message of that many bytes, which was let in, will not come. */
+  decline(bytes: number): void {
+    this.#takeGrant(bytes);
+    this.#grantedBytes -= bytes;
     this.#letIn();
   }
 
@@ -76,14 +84,16 @@ export class Inbox {
   #begin(key: string, offset: number, total: number): Begun {
     if (offset !== 0) throw malformed('a segment of a message that did not begin');
     if (this.#begun.size >= MAX_BEGUN) throw malformed('more messages begun than may take turns');
-    if (total > EAGER_BYTES) {
-      const index = this.#granted.indexOf(total);
-      if (index < 0) throw malformed('a large message that was not let in');
-      this.#granted.splice(index, 1);
-    }
+    if (total > EAGER_BYTES) this.#takeGrant(total);
     const message = { buffer: Buffer.allocUnsafeSlow(total), filled: 0 };
     this.#begun.set(key, message);
     return message;
+  }
+
+  #takeGrant(total: number): void {
+    const index = this.#granted.indexOf(total);
+    if (index < 0) throw malformed('a large message that was not let in');
+    this.#granted.splice(index, 1);
   }
 
   /** A message has been taken: its room is free again. */
@@ -103,7 +113,7 @@ export class Inbox {
   /** Lets offers in while there is room; one that is larger than all the room comes alone. */
   #letIn(): void {
     for (;;) {
-      const next = this.#offers[0];
+      const next = this.#offers.peek();
       if (next === undefined) return;
       if (this.#grantedBytes > 0 && this.#grantedBytes + next > INITIAL_CREDIT_BYTES) return;
       this.#offers.shift();

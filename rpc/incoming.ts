@@ -5,11 +5,16 @@
 import { debuglog } from 'node:util';
 import { GradwireError } from '../errors.ts';
 import { TensorScope, type tf } from '../tensor/index.ts';
+import type { Deadlines } from './deadlines.ts';
 import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { toWire } from './failure.ts';
 import type { IncomingTrace, Interceptor } from './interceptor.ts';
 import type { MessageKind } from './message.ts';
 import { unpack } from './packet.ts';
+import type { Parcel } from './parcel.ts';
+import { isOwnField, type RequestMeta, readMeta } from './request-meta.ts';
+import { RunningCall } from './running-call.ts';
+import { StreamOutlet } from './stream-outlet.ts';
 import type { Extension } from './value-codec.ts';
 
 const debug = debuglog('gradwire');
@@ -27,7 +32,13 @@ export interface Incoming {
   readonly scope: TensorScope;
   /** The handler keeps the scope: it will not be freed after the answer. */
   takeScope(): void;
-  /** To be called before code of the user runs: errors say that it may have been executed from now on, and not before. */
+  /** The caller takes the items of a stream, and no other result. */
+  readonly outlet: StreamOutlet | undefined;
+  /**
+   * To be called before code of the user runs: errors say that it may have been executed from now on, and not before.
+   *
+   * @throws GradwireError if the caller waits no longer
+   */
   begin(): void;
   /** Calls `work` once the answer has been made. */
   after(work: () => void): void;
@@ -48,21 +59,24 @@ export interface Answer {
   readonly kind: 'reply' | 'failure';
   readonly body: unknown;
   readonly traces: ReadonlyMap<string, IncomingTrace>;
+  /** Messages that share a key arrive in order. */
+  readonly order: readonly string[] | undefined;
 }
 
 export interface IncomingOptions {
   readonly interceptors: readonly Interceptor[];
   readonly extensions: ReadonlyMap<number, Extension>;
+  readonly deadlines: Deadlines;
   /** Runs a handler as this worker, called by `peer`. */
-  enter<R>(peer: number, work: () => R): R;
+  enter<R>(peer: number, call: RunningCall | undefined, work: () => R): R;
+  /** Packs an item of a stream. @throws GradwireError what cannot be sent */
+  packItem(call: RunningCall, item: unknown): Parcel;
+  /** Sends an item of a stream. */
+  sendItem(call: RunningCall, item: Parcel): void;
   /** Sends an answer, or a failure that says why it cannot be sent. Must not throw. */
   answer(answer: Answer): void;
   /** A request is done. */
   done(kind: MessageKind): void;
-}
-
-interface Meta extends Readonly<Record<string, unknown>> {
-  readonly timeoutMs: number;
 }
 
 const NOTICE_EXTENSIONS = byTag(COMMON_EXTENSIONS);
@@ -71,8 +85,8 @@ export class IncomingRequests {
   readonly #options: IncomingOptions;
   readonly #handlers = new Map<MessageKind, Handler>();
   #running = 0;
-  /** The callers of what runs, meetings excepted, and until when they wait, by `performance.now()`. */
-  readonly #awaited = new Set<{ readonly peer: number; readonly until: number }>();
+  /** What runs, meetings excepted, by caller and id. */
+  readonly #calls = new Map<number, Map<number, RunningCall>>();
 
   constructor(options: IncomingOptions) {
     this.#options = options;
@@ -86,8 +100,30 @@ export class IncomingRequests {
   /** When the last caller of what runs now stops waiting for it; of those callers alone that are still there. */
   awaitedUntil(isThere: (peer: number) => boolean): number {
     let last = Number.NEGATIVE_INFINITY;
-    for (const { peer, until } of this.#awaited) if (isThere(peer)) last = Math.max(last, until);
+    for (const [peer, calls] of this.#calls) {
+      if (!isThere(peer)) continue;
+      for (const { awaitedUntil } of calls.values()) last = Math.max(last, awaitedUntil);
+    }
     return last;
+  }
+
+  /** A request that runs. */
+  find(peer: number, id: number): RunningCall | undefined {
+    return this.#calls.get(peer)?.get(id);
+  }
+
+  /** The caller of a request waits no longer. */
+  cancel(peer: number, id: number): void {
+    const message = 'the caller cancelled the call or waits no longer';
+    this.find(peer, id)?.stop(new GradwireError('cancelled', message));
+  }
+
+  /** A caller is gone: nobody waits for what it asked. */
+  peerGone(peer: number, name: string): void {
+    const message = `the caller ${name} is gone`;
+    for (const call of this.#calls.get(peer)?.values() ?? []) {
+      call.stop(new GradwireError('unavailable', message, { peer: name }));
+    }
   }
 
   handle(kind: MessageKind, handler: Handler): void {
@@ -113,11 +149,12 @@ export class IncomingRequests {
         body: null,
         timeoutMs: 0,
         scope,
+        outlet: undefined,
         takeScope: () => {},
         begin: () => {},
         after: (work) => over.push(work),
       };
-      const result = this.#options.enter(peer, () =>
+      const result = this.#options.enter(peer, undefined, () =>
         scope.run(() => this.#handlers.get(kind)?.(notice)),
       );
       if (!isThenable(result)) return finish();
@@ -137,12 +174,24 @@ export class IncomingRequests {
     let isTaken = false;
     let hasBegun = false;
     let traces: ReadonlyMap<string, IncomingTrace> = new Map();
+    let outlet: StreamOutlet | undefined;
     this.#running += weight;
-    let awaited = { peer, until: performance.now() };
-    const finish = (outcome: Answer['kind'], body: unknown): void => {
+    const call = new RunningCall(peer, id, this.#options.deadlines);
+    const finish = (outcome: Answer['kind'], value: unknown): void => {
       this.#running -= weight;
-      this.#awaited.delete(awaited);
-      this.#options.answer({ peer, id, kind: outcome, body, traces });
+      this.#remove(call);
+      call.end();
+      // Nobody waits for an answer that was cancelled.
+      if (!call.isStopped) {
+        this.#options.answer({
+          peer,
+          id,
+          kind: outcome,
+          body: value,
+          traces,
+          order: outlet?.order,
+        });
+      }
       if (!isTaken) scope.dispose();
       for (const work of over) work();
       this.#options.done(kind);
@@ -155,30 +204,59 @@ export class IncomingRequests {
       const unpacked = scope.run(() => unpack(bytes, this.#options.extensions));
       const { head, body, tensors } = unpacked;
       const meta = readMeta(unpacked.meta);
-      awaited = { peer, until: awaited.until + meta.timeoutMs };
-      if (weight > 0) this.#awaited.add(awaited);
+      const { timeoutMs } = meta;
+      call.until = performance.now() + timeoutMs;
+      if (weight > 0) this.#add(call);
       traces = this.#traces({ peer, kind, tensors }, meta);
+      if (meta.stream !== undefined) outlet = this.#outlet(call, scope, meta.stream);
       const incoming: Incoming = {
         peer,
         kind,
         head,
         body,
-        timeoutMs: meta.timeoutMs,
+        timeoutMs,
         scope,
+        outlet,
         takeScope: () => {
           isTaken = true;
         },
         begin: () => {
+          call.throwIfStopped();
           hasBegun = true;
         },
         after: (work) => over.push(work),
       };
-      const result = this.#options.enter(peer, () => this.#run(incoming, [...traces.values()]));
+      const work = (): unknown => this.#run(incoming, [...traces.values()]);
+      const result = this.#options.enter(peer, call, work);
       if (!isThenable(result)) return finish('reply', result);
       Promise.resolve(result).then((value) => finish('reply', value), failed);
     } catch (error) {
       failed(error);
     }
+  }
+
+  #add(call: RunningCall): void {
+    const calls = this.#calls.get(call.peer);
+    if (calls === undefined) this.#calls.set(call.peer, new Map([[call.id, call]]));
+    else calls.set(call.id, call);
+  }
+
+  #remove(call: RunningCall): void {
+    const calls = this.#calls.get(call.peer);
+    if (calls?.get(call.id) === call) calls.delete(call.id);
+  }
+
+  #outlet(call: RunningCall, scope: TensorScope, credit: number): StreamOutlet {
+    const outlet = new StreamOutlet({
+      id: call.id,
+      credit,
+      scope,
+      pack: (item) => this.#options.packItem(call, item),
+      send: (item) => this.#options.sendItem(call, item),
+    });
+    call.onStop = () => outlet.close();
+    call.onCredit = (items) => outlet.grant(items);
+    return outlet;
   }
 
   #run(incoming: Incoming, traces: readonly IncomingTrace[]): unknown {
@@ -192,11 +270,11 @@ export class IncomingRequests {
 
   #traces(
     call: { peer: number; kind: MessageKind; tensors: readonly tf.Tensor[] },
-    meta: Meta,
+    meta: RequestMeta,
   ): ReadonlyMap<string, IncomingTrace> {
     const traces = new Map<string, IncomingTrace>();
     for (const [key, value] of Object.entries(meta)) {
-      if (key === 'timeoutMs') continue;
+      if (isOwnField(key)) continue;
       const interceptor = this.#options.interceptors.find((candidate) => candidate.key === key);
       if (interceptor === undefined) {
         const message = `the caller uses ${key}, which this worker has not loaded: import 'gradwire'`;
@@ -206,14 +284,6 @@ export class IncomingRequests {
     }
     return traces;
   }
-}
-
-/** @throws GradwireError `protocol_error` */
-function readMeta(meta: unknown): Meta {
-  if (typeof meta === 'object' && meta !== null && 'timeoutMs' in meta) {
-    if (typeof meta.timeoutMs === 'number') return meta as Meta;
-  }
-  throw new GradwireError('protocol_error', 'a request without a time limit', { stage: 'decode' });
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -8,18 +8,23 @@ export {
   getWorkerInfo,
   remote,
   rpcAsync,
+  rpcStream,
   rpcSync,
   setRpcTimeoutMs,
   shutdown,
+  writable,
 } from './api.ts';
 export { asyncExecution } from './async-execution.ts';
+export { currentCall, type HandledCall } from './current-call.ts';
 export type { DebugInfo } from './debug-info.ts';
 export { collectAll, RpcFuture } from './future.ts';
 export { init } from './init.ts';
 export type { InitOptions } from './options.ts';
 export { named, register } from './registry.ts';
+export { RemoteStream } from './remote-stream.ts';
 export { type RemoteReferences, RRef } from './rref.ts';
 export type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
+export type { Streamed } from './streamed.ts';
 export type {
   Candidate,
   Connection,
@@ -33,7 +38,17 @@ export type {
   TransportNode,
 } from './transport.ts';
 export { MemoryTransport } from './transport-memory.ts';
-export type { CallOptions, Here, Invocable, RemoteFutures, RemoteMethods, Rest } from './types.ts';
+export type {
+  CallOptions,
+  Here,
+  Invocable,
+  RemoteFutures,
+  RemoteMethods,
+  RemoteStreams,
+  Rest,
+  StreamOptions,
+  StreamRest,
+} from './types.ts';
 export { registerValue, type ValueCodec } from './value-classes.ts';
 export { waitAll } from './wait-all.ts';
 export type { MemberEvent, Worker } from './worker-api.ts';

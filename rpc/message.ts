@@ -9,6 +9,10 @@ export const MESSAGES = {
   remote: 3, //      [rref id, fork id, name | object's rref id, method], arguments: make an object and keep it behind an RRef
   fetch: 4, //       [rref id]: answer with the value of an RRef
 
+  // About the request whose id the message has. Payload u48.
+  cancel: 5, //      its caller waits no longer
+  streamCredit: 6, // that many more items of its stream may come
+
   // Upkeep of references: notices, in order with everything else on the pair's connection.
   fork: 8, //        [rref id, fork id, rank]: to the owner: I passed the reference on to that worker
   drop: 9, //        [rref id, fork id]: to the owner: this copy of the reference is gone
@@ -31,12 +35,14 @@ export const MESSAGES = {
 
   reply: 32, //      result of a request
   failure: 33, //    error of a request
+  streamItem: 34, // one value of a stream; reply or failure end it
 
   // Flow control and end of one connection: outside the credits.
   credit: 48, //     payload u48: that many more bytes may come
   offer: 49, //      payload u48: a large message of that many bytes wants to come
   grant: 50, //      the oldest offer may come now
   goodbye: 51, //    the worker leaves in good order; what follows is the end of the connection
+  decline: 52, //    payload u48: a message of that many bytes, which was let in, will not come
 } as const;
 
 export type MessageKind = keyof typeof MESSAGES;
@@ -53,4 +59,9 @@ export function messageKind(id: number): MessageKind | undefined {
 /** Whether the kind belongs to the connection itself: never queued behind data, never counted in credits. */
 export function isConnectionKind(kind: MessageKind): boolean {
   return MESSAGES[kind] >= MESSAGES.credit;
+}
+
+/** Whether the kind is a request of the user: those alone are cancelled, and counted against the budget of their peer. */
+export function isUserKind(kind: MessageKind): boolean {
+  return MESSAGES[kind] <= MESSAGES.fetch;
 }

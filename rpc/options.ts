@@ -35,6 +35,13 @@ export interface InitOptions {
   readonly transport?: 'grpc' | 'memory' | Transport;
   /** Longest message in bytes that is sent or accepted, at least 64 KiB. Default: 1 GiB. */
   readonly maxMessageBytes?: number;
+  /**
+   * Calls to one worker that may wait for their answer; further ones are held here in order, unless they are made in handling
+   * a call. Infinity is allowed. Default: 10,000.
+   */
+  readonly maxInFlightCalls?: number;
+  /** Calls to one worker that may be held; further ones are refused as `overloaded`. Default: 10,000. */
+  readonly maxQueuedCalls?: number;
   /** Tensor engine to start, on GRADWIRE_THREADS threads. Default: GRADWIRE_ENGINE, else wasm. */
   readonly engine?: EngineName;
 }
@@ -76,6 +83,8 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     insecure: options.insecure ?? false,
     transport: options.transport ?? 'grpc',
     maxMessageBytes: options.maxMessageBytes ?? 1024 ** 3,
+    maxInFlightCalls: options.maxInFlightCalls ?? 10_000,
+    maxQueuedCalls: options.maxQueuedCalls ?? 10_000,
     ...pick('host', options.host),
     ...pick('token', options.token ?? text('GRADWIRE_TOKEN', env)),
     ...pick('engine', options.engine),
@@ -107,6 +116,8 @@ function check(options: ResolvedOptions): void {
   if (!Number.isSafeInteger(maxMessageBytes) || maxMessageBytes < LEAST_MESSAGE_LIMIT_BYTES) {
     throw invalid(`maxMessageBytes ${maxMessageBytes} is not a whole number of at least 64 KiB`);
   }
+  checkCount('maxInFlightCalls', options.maxInFlightCalls, 1);
+  checkCount('maxQueuedCalls', options.maxQueuedCalls, 0);
   const exposed = [masterAddr, ...(host === undefined ? [] : [host])].filter((a) => !isLoopback(a));
   if (exposed.length > 0 && !options.insecure) {
     throw new GradwireError(
@@ -151,6 +162,11 @@ export function localProcesses({ transport, masterAddr, worldSize }: ResolvedOpt
 export function checkTimeout(name: string, timeoutMs: number): number {
   if (typeof timeoutMs === 'number' && timeoutMs > 0) return timeoutMs;
   throw invalid(`${name} ${timeoutMs} is not a positive number of milliseconds`);
+}
+
+function checkCount(name: string, count: number, least: number): void {
+  const isCount = Number.isSafeInteger(count) || count === Number.POSITIVE_INFINITY;
+  if (!isCount || count < least) throw invalid(`${name} ${count} is not a number from ${least} on`);
 }
 
 interface FromUrl {

@@ -4,7 +4,16 @@ import { holdTensors } from '../tensor/index.ts';
 import { currentWorker } from './current.ts';
 import type { RpcFuture } from './future.ts';
 import type { ForkId, References, RRefId } from './references.ts';
-import type { CallOptions, Here, MethodName, RemoteFutures, RemoteMethods } from './types.ts';
+import type { RemoteStream } from './remote-stream.ts';
+import type {
+  CallOptions,
+  Here,
+  MethodName,
+  RemoteFutures,
+  RemoteMethods,
+  RemoteStreams,
+  StreamOptions,
+} from './types.ts';
 import { collect } from './wait-all.ts';
 import type { WorkerInfo } from './worker-info.ts';
 
@@ -23,13 +32,20 @@ export interface ReferenceHost {
   readonly timeoutMs: number;
   fetch(handle: Handle, options: CallOptions | undefined): Promise<unknown>;
   callMethod(handle: Handle, method: string, call: MethodCall): RpcFuture<unknown>;
+  streamMethod(handle: Handle, method: string, call: MethodCall): RemoteStream<unknown>;
   remoteMethod(handle: Handle, method: string, call: MethodCall): RRef<unknown>;
   release(handle: Handle): void;
 }
 
+/** A worker that has references. */
+interface HoldingWorker {
+  readonly info: WorkerInfo;
+  readonly referenceCalls: ReferenceHost;
+}
+
 export interface MethodCall {
   readonly args: readonly unknown[];
-  readonly options: CallOptions | undefined;
+  readonly options: StreamOptions | undefined;
 }
 
 /** One copy of a reference; the library alone makes them. */
@@ -78,7 +94,7 @@ export class RRef<T> implements Disposable {
     if (value instanceof Handle) {
       this.#handle = value;
     } else {
-      const host = currentWorker<ReferenceHost>();
+      const { referenceCalls: host } = currentWorker<HoldingWorker>();
       const { references, info } = host;
       const handle = new Handle(host, info, references.newId(), references.newForkId());
       references.addFork(handle.id, handle.fork, info.id);
@@ -137,6 +153,14 @@ export class RRef<T> implements Disposable {
     return methods((method, args) =>
       collect(handle.host.callMethod(handle, method, { args, options })),
     ) as RemoteFutures<T>;
+  }
+
+  /** Those methods of the object that stream, run on its owner for each subscription; see `Worker.rpcStream`. */
+  rpcStream(options?: StreamOptions): RemoteStreams<T> {
+    const handle = this.#live();
+    return methods((method, args) =>
+      handle.host.streamMethod(handle, method, { args, options }),
+    ) as RemoteStreams<T>;
   }
 
   /** The methods of the object, run on its owner, which keeps each result behind a new reference. At most once. */

@@ -1,13 +1,34 @@
 /** The types of remote calls: what crosses, and how. Types only. */
 import type { SparseSlices, tf } from '../tensor/index.ts';
 import type { RpcFuture } from './future.ts';
+import type { RemoteStream } from './remote-stream.ts';
+import type { Streamed } from './streamed.ts';
 import type { WorkerInfo } from './worker-info.ts';
 
 /** Options of one call. */
 export interface CallOptions {
-  /** How long to wait for the answer, in ms; Infinity waits as long as the peer lives. Default: the worker's, 60 s. */
+  /**
+   * How long to wait for the answer, in ms; Infinity waits as long as the peer lives. In a handler, no longer than the caller
+   * of the call that it handles. Default: the worker's, 60 s.
+   */
   readonly timeoutMs?: number;
+  /**
+   * Its abort cancels the call, which rejects at once with `cancelled`: one that was not sent yet never is, else the callee's
+   * `currentCall().signal` aborts. One signal may serve any number of calls.
+   */
+  readonly signal?: AbortSignal;
 }
+
+/** Options of a streaming call; `timeoutMs` limits the whole stream. Default: no limit. */
+export interface StreamOptions extends CallOptions {
+  /** Items that may be on their way or wait unread, at most 1,000. Default: 16. */
+  readonly windowItems?: number;
+}
+
+/** As `Rest`, with the options of a stream. */
+export type StreamRest<A extends unknown[]> = [] extends A
+  ? [args?: A, options?: StreamOptions]
+  : [args: A, options?: StreamOptions];
 
 /** Arguments may be left out when all parameters may. */
 export type Rest<A extends unknown[]> = [] extends A
@@ -92,5 +113,23 @@ export type RemoteMethods<T> = {
 export type RemoteFutures<T> = {
   readonly [K in MethodName<T>]: T[K] extends (...args: infer A) => infer R
     ? (...args: A) => RpcFuture<Here<Awaited<R>>>
+    : never;
+};
+
+/** Names of the methods of `T` that stream. */
+type StreamName<T> = {
+  [K in MethodName<T>]: T[K] extends (...args: infer _) => infer R
+    ? Awaited<R> extends Streamed<unknown>
+      ? K
+      : never
+    : never;
+}[MethodName<T>];
+
+type ItemOf<R> = R extends Streamed<infer Item> ? Item : never;
+
+/** `rref.rpcStream()`: each method that streams runs on the owner for each subscription. */
+export type RemoteStreams<T> = {
+  readonly [K in StreamName<T>]: T[K] extends (...args: infer A) => infer R
+    ? (...args: A) => RemoteStream<Here<ItemOf<Awaited<R>>>>
     : never;
 };

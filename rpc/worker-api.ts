@@ -2,9 +2,11 @@
 import type { Observable } from 'rxjs';
 import type { DebugInfo } from './debug-info.ts';
 import type { RpcFuture } from './future.ts';
+import type { RemoteStream } from './remote-stream.ts';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
-import type { CallOptions, Here, Invocable, Rest } from './types.ts';
+import type { Streamed } from './streamed.ts';
+import type { CallOptions, Here, Invocable, Rest, StreamRest } from './types.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
 /**
@@ -55,7 +57,7 @@ export interface Worker extends AsyncDisposable {
    * Named arguments are one record, which is as well typed as a list: `worker.rpcAsync('b', scale, [{ x, factor: 2 }])`.
    *
    * @throws GradwireError `not_registered`, `unknown_worker`, `unsupported_value`, `invalid_argument`, `unavailable` at
-   * once; as rejection `remote_error`, `unknown_function`, `deadline_exceeded`, `unavailable`
+   * once; as rejection `remote_error`, `unknown_function`, `deadline_exceeded`, `unavailable`, `cancelled`, `overloaded`
    */
   rpcAsync<A extends unknown[], R>(
     to: Peer,
@@ -72,6 +74,29 @@ export interface Worker extends AsyncDisposable {
     callable: Invocable<A, R>,
     ...rest: Rest<A>
   ): Promise<Here<Awaited<R>>>;
+
+  /**
+   * Calls a registered function that returns an Observable or an async iterable (an async generator, say) and gives its items
+   * as they come: by `subscribe`, or by `for await`, which also holds the function back. Cold: each subscription is a call, and
+   * takes its arguments then. At most once. Tensors of an item belong to the subscriber's scope, or to the subscriber where
+   * there is none; streams are not recorded, they carry no gradient. The function gives its items away: their tensors are freed
+   * once sent, unless they are kept or stored in its object; what else it makes, at the end of the stream. No PyTorch name.
+   *
+   * @throws GradwireError `not_registered`, `unknown_worker`, `invalid_argument` at once; as error of the stream those of
+   * `rpcAsync`, `unsupported_value` if the function streams nothing, `overloaded` if an Observable is 1,000 items ahead
+   */
+  rpcStream<A extends unknown[], T>(
+    to: Peer,
+    fn: (...args: A) => Streamed<T> | PromiseLike<Streamed<T>>,
+    ...rest: StreamRest<A>
+  ): RemoteStream<Here<T>>;
+
+  /**
+   * Resolves when a call to `to` would be sent at once, rather than be held or refused as `overloaded`.
+   *
+   * @throws GradwireError (as rejection) `unknown_worker`, `unavailable` when it is gone
+   */
+  writable(to: Peer): Promise<void>;
 
   /**
    * Runs a registered function, or makes an object of a registered class, on `to`, which keeps the result. Returns the
@@ -122,7 +147,10 @@ export interface Worker extends AsyncDisposable {
    */
   getDebugInfo(): DebugInfo;
 
-  /** Runs `fn`, and all that it starts, with this worker as the one that the functions of module rpc speak for. */
+  /**
+   * Runs `fn`, and all that it starts, with this worker as the one that the functions of module rpc speak for. Calls made in it
+   * inherit no time limit.
+   */
   run<R>(fn: () => R): R;
 
   /**

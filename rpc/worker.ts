@@ -1,11 +1,10 @@
 /** One member of a group: the calls of a user (described in worker-api.ts), and what they need. */
 import type { Observable } from 'rxjs';
-import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { AsyncCalls } from './async-execution.ts';
 import { Barriers } from './barrier.ts';
 import { BarrierCalls } from './barrier-calls.ts';
-import { type Call, type Creation, checkArguments } from './call.ts';
+import { type Call, Calls } from './calls.ts';
 import { addWorker, callSlot, removeWorker } from './current.ts';
 import { type DebugInfo, debugInfo } from './debug-info.ts';
 import { Endpoint } from './endpoint.ts';
@@ -15,40 +14,46 @@ import { serve } from './handlers.ts';
 import { MemberEvents } from './member-events.ts';
 import { Members } from './members.ts';
 import type { Membership } from './membership.ts';
-import { checkTimeout, type ResolvedOptions } from './options.ts';
+import type { ResolvedOptions } from './options.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
 import { quietly } from './quietly.ts';
+import { ReferenceCalls } from './reference-calls.ts';
 import { peerExtensions } from './reference-extension.ts';
 import { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
+import type { RemoteStream } from './remote-stream.ts';
 import type { Seat } from './roster.ts';
-import { Handle, type MethodCall, type ReferenceHost, type RRef, referenceTo } from './rref.ts';
+import type { RRef } from './rref.ts';
 import {
   checkShutdown,
   type Meeting,
   type ShutdownOptions,
   type ShutdownReport,
 } from './shutdown.ts';
+import type { Streamed } from './streamed.ts';
 import { type Connection, DYNAMIC, type Member } from './transport.ts';
 import { connectionPair } from './transport-memory.ts';
-import type { CallOptions, Here, Invocable, Rest } from './types.ts';
+import type { CallOptions, Here, Invocable, Rest, StreamRest } from './types.ts';
 import { collect } from './wait-all.ts';
 import type { MemberEvent, Worker } from './worker-api.ts';
 import type { WorkerCore } from './worker-core.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
-export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
+export class WorkerNode implements Worker, WorkerCore {
   readonly info: WorkerInfo;
   readonly endpoint: Endpoint;
   readonly references: References;
   readonly asyncCalls: AsyncCalls = new AsyncCalls();
-  #timeoutMs: number;
+  readonly referenceCalls: ReferenceCalls;
+  readonly #calls: Calls;
   readonly #barriers: Barriers;
   readonly #shares: readonly WorkerShare[];
   /** Who belongs to the group. */
   readonly members: Members;
   readonly #closeNode: () => Promise<void>;
-  readonly #barrierCalls: BarrierCalls = new BarrierCalls(this, (to, call) => this.#send(to, call));
+  readonly #barrierCalls: BarrierCalls = new BarrierCalls(this, (to, call) =>
+    this.#calls.send(to, call),
+  );
   readonly #events: MemberEvents = new MemberEvents();
   readonly #exit: Exit = new Exit(this, () => this.#close());
   readonly firstId: number;
@@ -69,15 +74,16 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     this.firstId = firstId;
     this.members = new Members(members, options.worldSize === DYNAMIC);
     this.info = this.members.get(options.rank);
-    this.#timeoutMs = options.timeoutMs;
     this.#closeNode = closeNode;
     this.references = new References(options.rank, firstId + 1);
+    this.#calls = new Calls(this, options.timeoutMs);
+    this.referenceCalls = new ReferenceCalls(this, this.#calls);
     this.#barriers = new Barriers(this.members);
     const interceptors: WorkerShare['interceptor'][] = [];
     this.endpoint = new Endpoint({
       nameOf: (rank) => this.nameOf(rank),
       extensions: peerExtensions({
-        host: this,
+        host: this.referenceCalls,
         infoOf: (rank) => this.members.find(rank),
         announce: ({ kind, id, fork, owner, holder }) => {
           this.endpoint.notify(owner, kind, [id, fork, holder], [id]);
@@ -85,8 +91,10 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
       }),
       interceptors,
       maxMessageBytes: options.maxMessageBytes,
+      limits: options,
       onPeerGone: (rank, isFarewell) => this.#peerGone(rank, isFarewell),
-      enter: (caller, work) => callSlot.run({ worker: this, caller }, work),
+      enter: (caller, call, work) =>
+        callSlot.run({ worker: this, caller, call, within: call }, work),
     });
     const { endpoint, references, asyncCalls } = this;
     const barriers = this.#barriers;
@@ -121,11 +129,11 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   }
 
   get timeoutMs(): number {
-    return this.#timeoutMs;
+    return this.#calls.timeoutMs;
   }
 
   setTimeoutMs(timeoutMs: number): void {
-    this.#timeoutMs = checkTimeout('timeoutMs', timeoutMs);
+    this.#calls.timeoutMs = timeoutMs;
   }
 
   getWorkerInfo(peer: Peer = this.info): WorkerInfo {
@@ -156,6 +164,20 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     return await this.#call(to, callable, ...rest);
   }
 
+  rpcStream<A extends unknown[], T>(
+    to: Peer,
+    fn: (...args: A) => Streamed<T> | PromiseLike<Streamed<T>>,
+    ...[args, options]: StreamRest<A>
+  ): RemoteStream<Here<T>> {
+    const name = nameOf(fn);
+    const call = { kind: 'call', head: [name], body: args ?? [], what: name, options } as const;
+    return this.#calls.stream(this.members.get(to), call) as RemoteStream<Here<T>>;
+  }
+
+  async writable(to: Peer): Promise<void> {
+    await this.endpoint.writable(this.members.get(to).id);
+  }
+
   remote<A extends unknown[], T>(
     to: Peer,
     cls: abstract new (...args: A) => T,
@@ -169,7 +191,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   remote(to: Peer, callable: Callable, args: unknown[] = [], options?: CallOptions): RRef<unknown> {
     const name = nameOf(callable);
     const call = { target: [name], body: args, what: name, options };
-    return this.#create(this.members.get(to), call);
+    return this.referenceCalls.create(this.members.get(to), call);
   }
 
   async barrier(names?: readonly string[], options?: CallOptions): Promise<void> {
@@ -193,7 +215,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   }
 
   run<R>(fn: () => R): R {
-    return callSlot.run({ worker: this, caller: undefined }, fn);
+    return callSlot.run({ worker: this, caller: undefined, within: callSlot.get()?.within }, fn);
   }
 
   async shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
@@ -205,47 +227,6 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     await this.shutdown();
   }
 
-  // What references ask of their worker.
-
-  fetch({ id, owner }: Handle, options: CallOptions | undefined): Promise<unknown> {
-    const [kind, what] = ['fetch', 'toHere'] as const;
-    return this.#send(owner, { kind, head: [id], body: [], what, order: [id], options });
-  }
-
-  callMethod({ id, owner }: Handle, method: string, call: MethodCall): RpcFuture<unknown> {
-    const { args: body, options } = call;
-    const order = [id];
-    const head = [id, method];
-    return this.#send(owner, { kind: 'method', head, body, what: method, order, options });
-  }
-
-  remoteMethod({ id, owner }: Handle, method: string, call: MethodCall): RRef<unknown> {
-    const { args: body, options } = call;
-    return this.#create(owner, { target: [id, method], body, what: method, options });
-  }
-
-  /** The drop goes the way of the calls, to this worker too: what was called before still finds the object. */
-  release(handle: Handle): void {
-    if (handle.isDisposed) return;
-    handle.isDisposed = true;
-    const { id, fork, owner } = handle;
-    // Another worker with the owner's rank knows nothing of its objects.
-    if (!this.members.isCurrent(owner)) return void this.references.dropCopy(fork);
-    const isHeld = owner.id === this.info.id || this.references.dropCopy(fork);
-    if (isHeld) this.endpoint.notify(owner.id, 'drop', [id, fork], [id]);
-  }
-
-  #create(owner: WorkerInfo, { target, body, what, options }: Creation): RRef<unknown> {
-    const handle = new Handle(this, owner, this.references.newId(), this.references.newForkId());
-    const head = [handle.id, handle.fork, ...target];
-    const order = [handle.id, String(target[0])];
-    this.#send(owner, { kind: 'remote', head, body, what, order, options }).catch((error) => {
-      handle.failure = error;
-    });
-    if (owner.id !== this.info.id) this.references.addCopy(handle.id, handle.fork, owner.id);
-    return referenceTo(handle);
-  }
-
   #call<A extends unknown[], R>(
     to: Peer,
     callable: Invocable<A, R>,
@@ -253,18 +234,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   ): RpcFuture<Here<Awaited<R>>> {
     const name = nameOf(callable);
     const call: Call = { kind: 'call', head: [name], body: args ?? [], what: name, options };
-    return this.#send(this.members.get(to), call) as RpcFuture<Here<Awaited<R>>>;
-  }
-
-  #send(to: WorkerInfo, { options, ...call }: Call): RpcFuture<unknown> {
-    if (this.#isClosed) {
-      const message = `${this.info.name} has been shut down: ${call.what} was not sent`;
-      throw new GradwireError('shut_down', message, { maybeExecuted: false });
-    }
-    checkArguments(call);
-    this.members.checkTakesWork(to, call.what);
-    const timeoutMs = checkTimeout('timeoutMs', options?.timeoutMs ?? this.timeoutMs);
-    return this.endpoint.request({ peer: to.id, timeoutMs, bodyName: 'arguments', ...call });
+    return this.#calls.send(this.members.get(to), call) as RpcFuture<Here<Awaited<R>>>;
   }
 
   #peerGone(rank: number, isFarewell: boolean): void {
@@ -283,6 +253,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
 
   async #close(): Promise<void> {
     this.#isClosed = true;
+    this.#calls.close();
     removeWorker(this);
     this.membership?.close();
     this.#events.complete();

@@ -30,3 +30,9 @@ export class AsyncSlot<T> {
 export function outside<R>(fn: () => R): R {
   return storage.run(EMPTY, fn);
 }
+
+/** The values of the flow that it is called in: the result runs functions with them wherever it is called. */
+export function captured(): <R>(fn: () => R) => R {
+  const store = storage.getStore() ?? EMPTY;
+  return (fn) => storage.run(store, fn);
+}

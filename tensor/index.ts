@@ -1,4 +1,4 @@
-export { AsyncSlot, outside } from './async-slot.ts';
+export { AsyncSlot, captured, outside } from './async-slot.ts';
 export { type EngineName, getNumThreads, startEngine } from './backend.ts';
 export { claim, unclaim } from './claims.ts';
 export {

@@ -119,7 +119,9 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     const { id } = handleOf(probe);
     probe.dispose();
     await until(() => b.references.ownedCount === 0);
-    const freed = referenceTo<Probe>(new Handle(a, b.info, id, a.references.newForkId()));
+    const freed = referenceTo<Probe>(
+      new Handle(a.referenceCalls, b.info, id, a.references.newForkId()),
+    );
     const unknown = { code: 'unknown_rref', maybeExecuted: false };
     expect(await errorOf(freed.rpcSync().run())).toMatchObject(unknown);
     expect(await errorOf(freed.toHere())).toMatchObject(unknown);

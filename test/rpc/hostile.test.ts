@@ -7,6 +7,7 @@ import { connectionPair } from '../../rpc/transport-memory.ts';
 import type { WorkerNode } from '../../rpc/worker.ts';
 import { startCluster } from '../support/cluster.ts';
 import { add } from '../support/services.ts';
+import { count, freshStreams } from '../support/streams.ts';
 import { until } from '../support/until.ts';
 
 interface Message {
@@ -79,6 +80,12 @@ const BAD_HEADS = [
   ['k', 'ranks', true],
   ['__proto__', '__proto__', '__proto__', '__proto__'],
 ];
+const BAD_STREAMS = [
+  { timeoutMs: 5, unknown: {} },
+  { timeoutMs: 5, stream: -1 },
+  { timeoutMs: 5, stream: {} },
+  { timeoutMs: 5, stream: 1 },
+];
 const KINDS: MessageKind[] = [
   'call',
   'method',
@@ -94,6 +101,9 @@ const KINDS: MessageKind[] = [
   'release',
   'reply',
   'failure',
+  'cancel',
+  'streamCredit',
+  'streamItem',
 ];
 
 describe('a peer that is authenticated and lies', () => {
@@ -107,7 +117,7 @@ describe('a peer that is authenticated and lies', () => {
         peer.send({ kind, id: id++, head, body: [], meta: META });
         peer.send({ kind, id: 0, head, body: [], meta: META });
       }
-      for (const meta of [null, 5, [], {}, { timeoutMs: 'x' }, { timeoutMs: 5, unknown: {} }]) {
+      for (const meta of [null, 5, [], {}, { timeoutMs: 'x' }, { timeoutMs: -1 }, ...BAD_STREAMS]) {
         peer.send({ kind, id: id++, head: ['add'], body: [1, 2], meta });
       }
       for (const body of [null, 5, { length: 3 }, 'args']) {
@@ -146,6 +156,25 @@ describe('a peer that is authenticated and lies', () => {
     peer.close();
   });
 
+  test('grants more items than it could ever take, and sends more than it was granted', async () => {
+    await using cluster = await startCluster({ transport: 'memory' });
+    const worker = cluster.at(0);
+    const peer = new Peer(worker);
+    const seen = freshStreams();
+    const meta = { timeoutMs: 60_000, stream: 2 ** 50 };
+    peer.send({ kind: 'call', id: 1, head: ['count'], body: [1e9], meta });
+    await until(() => seen.pulled > 0);
+    peer.frame('streamCredit', 1, Buffer.alloc(6, 0xff));
+    expect(await cluster.at(1).rpcSync(0, add, [1, 2])).toBe(3);
+    await until(() => seen.pulled > 1_000);
+    expect(seen.pulled).toBeLessThanOrEqual(2_001);
+    peer.frame('cancel', 1, Buffer.alloc(6));
+    await until(() => seen.ended.length > 0);
+    const items = worker.rpcStream(1, count, [0]);
+    expect(await items[Symbol.asyncIterator]().next()).toEqual({ done: true, value: undefined });
+    peer.close();
+  });
+
   test.each<[string, (peer: Peer) => void]>([
     ['garbage', (peer) => peer.raw(Buffer.alloc(64, 0xab))],
     ['an unknown kind', (peer) => peer.raw(Buffer.alloc(24, 0))],
@@ -154,6 +183,7 @@ describe('a peer that is authenticated and lies', () => {
     ['a large message that was not let in', (peer) => peer.raw(headerOnly(8, 0, 2 ** 30))],
     ['an offer over the limit', (peer) => peer.frame('offer', 0, Buffer.alloc(6, 0xff))],
     ['a grant unasked for', (peer) => peer.frame('grant', 0, Buffer.alloc(6))],
+    ['a refusal of room it was not given', (peer) => peer.frame('decline', 0, Buffer.alloc(6))],
     ['a number that is none', (peer) => peer.frame('credit', 0, Buffer.alloc(5))],
   ])('loses its connection for %s, and nothing else happens', async (_, attack) => {
     await using cluster = await startCluster({ transport: 'memory' });

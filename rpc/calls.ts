@@ -1,0 +1,126 @@
+/** The requests of one worker's user: their time limits, whether they may be held, and streams of answers. */
+import { GradwireError } from '../errors.ts';
+import { callSlot, handledCall } from './current.ts';
+import { discard } from './discard.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { RpcFuture } from './future.ts';
+import type { Members } from './members.ts';
+import type { MessageKind } from './message.ts';
+import { checkTimeout } from './options.ts';
+import type { Request } from './pending.ts';
+import { RemoteStream, type StreamRun, type StreamSink } from './remote-stream.ts';
+import { MAX_WAITING_ITEMS } from './stream-outlet.ts';
+import type { CallOptions, StreamOptions } from './types.ts';
+import type { WorkerInfo } from './worker-info.ts';
+
+/** Items that may be on their way or wait unread, where the caller does not say. */
+const WINDOW_ITEMS = 16;
+
+/** What is asked of a worker. */
+export interface Call {
+  readonly kind: MessageKind;
+  readonly head: unknown;
+  /** Arguments in an array, or null. */
+  readonly body: unknown;
+  /** What is asked, for error messages. */
+  readonly what: string;
+  readonly order?: readonly string[];
+  readonly options: CallOptions | undefined;
+}
+
+/** How an object is made: by a function or class, or by a method of another object. */
+export interface Creation extends Omit<Call, 'kind' | 'head' | 'order'> {
+  /** Name of the function or class, or reference and method. */
+  readonly target: readonly string[];
+}
+
+/** The worker that asks. */
+export interface Asker {
+  readonly info: WorkerInfo;
+  readonly members: Members;
+  readonly endpoint: Endpoint;
+}
+
+export class Calls {
+  readonly #worker: Asker;
+  #timeoutMs: number;
+  #isClosed = false;
+
+  /** @param timeoutMs time limit of calls that set none */
+  constructor(worker: Asker, timeoutMs: number) {
+    this.#worker = worker;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get timeoutMs(): number {
+    return this.#timeoutMs;
+  }
+
+  set timeoutMs(timeoutMs: number) {
+    this.#timeoutMs = checkTimeout('timeoutMs', timeoutMs);
+  }
+
+  /** Further calls throw. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** @throws GradwireError `shut_down`, `invalid_argument`, `unavailable`, and what `Endpoint.request` throws */
+  send(to: WorkerInfo, call: Call): RpcFuture<unknown> {
+    return this.#worker.endpoint.request(this.#request(to, call, this.#timeoutMs));
+  }
+
+  /** @throws GradwireError `invalid_argument`; the rest when it is subscribed */
+  stream(
+    to: WorkerInfo,
+    call: Call & { readonly options: StreamOptions | undefined },
+  ): RemoteStream<unknown> {
+    const windowItems = call.options?.windowItems ?? WINDOW_ITEMS;
+    if (!Number.isSafeInteger(windowItems) || windowItems < 1 || windowItems > MAX_WAITING_ITEMS) {
+      const message = `windowItems ${windowItems} is not a whole number from 1 to ${MAX_WAITING_ITEMS}`;
+      throw new GradwireError('invalid_argument', message, { maybeExecuted: false });
+    }
+    const { endpoint } = this.#worker;
+    const open = (sink: StreamSink): StreamRun => {
+      const request = this.#request(to, call, Number.POSITIVE_INFINITY);
+      const stream = { credit: windowItems, item: (bytes: Uint8Array) => sink.item(bytes) };
+      const { id, answer } = endpoint.open({ ...request, stream });
+      answer.then(
+        () => sink.end(),
+        (error: Error) => sink.end({ error }),
+      );
+      return {
+        grant: (items) => endpoint.grant(to.id, id, items),
+        cancel: () => endpoint.cancel(id, undefined),
+      };
+    };
+    const read = (bytes: Uint8Array) => endpoint.read(bytes);
+    const drop = (bytes: Uint8Array): void => discard(bytes, endpoint.extensions);
+    return new RemoteStream({ windowItems, open, read, discard: drop });
+  }
+
+  #request(to: WorkerInfo, { options, ...call }: Call, unlimitedMs: number): Request {
+    const details = { maybeExecuted: false };
+    if (this.#isClosed) {
+      const message = `${this.#worker.info.name} has been shut down: ${call.what} was not sent`;
+      throw new GradwireError('shut_down', message, details);
+    }
+    if (call.body !== null && !Array.isArray(call.body)) {
+      const message = `the arguments of ${call.what} are not in an array`;
+      throw new GradwireError('invalid_argument', message, details);
+    }
+    this.#worker.members.checkTakesWork(to, call.what);
+    const signal = options?.signal;
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw new GradwireError('invalid_argument', 'signal is no AbortSignal', details);
+    }
+    const ownMs = checkTimeout('timeoutMs', options?.timeoutMs ?? unlimitedMs);
+    const peer = to.id;
+    const within = handledCall();
+    if (within === undefined)
+      return { peer, timeoutMs: ownMs, bodyName: 'arguments', signal, ...call };
+    const inherited = callSlot.get()?.call;
+    const timeoutMs = inherited === undefined ? ownMs : Math.min(ownMs, inherited.remainingMs);
+    return { peer, timeoutMs, bodyName: 'arguments', signal, isNested: true, ...call };
+  }
+}
