@@ -96,6 +96,13 @@ export class Channel {
     return this.#over;
   }
 
+  /** Ends the connection at once, as if it had broken. */
+  cut(reason: Error): void {
+    if (this.#state === 'closed') return;
+    this.#connection.close();
+    this.#closed(reason);
+  }
+
   #urgent(kind: MessageKind, packet: Outgoing['packet']): void {
     if (!this.isOpen) return;
     this.#outbox.pushUrgent(kind, packet);
@@ -140,9 +147,7 @@ export class Channel {
     try {
       receive();
     } catch (error) {
-      const reason = error as Error;
-      this.#connection.close();
-      this.#closed(reason);
+      this.cut(error as Error);
     }
   }
 

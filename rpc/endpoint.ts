@@ -62,7 +62,7 @@ export class Endpoint {
     this.#pending = new PendingRequests(this.#deadlines, options.nameOf, ended);
     this.#incoming = new IncomingRequests({
       interceptors: options.interceptors,
-      extensions: options.extensions.incoming,
+      extensions: options.extensions,
       enter: options.enter,
       answer: (answer) => this.#reply(answer),
       done: ended,
@@ -113,6 +113,11 @@ export class Endpoint {
 
   isConnected(peer: number): boolean {
     return this.#channels.get(peer)?.isOpen ?? false;
+  }
+
+  /** Ends the connection to a peer, who counts as dead from now on. */
+  cut(peer: number, reason: Error): void {
+    this.#channels.get(peer)?.cut(reason);
   }
 
   /**

@@ -7,8 +7,11 @@ import { Head } from './head.ts';
 import type { Made } from './holds.ts';
 import type { Incoming } from './incoming.ts';
 import type { Members } from './members.ts';
-import type { References, RRefId } from './references.ts';
+import type { RRefId } from './reference-ids.ts';
+import { readNotices } from './reference-notices.ts';
+import type { References } from './references.ts';
 import { type AnyFunction, asClass, isRegisteredInstance, lookUp, methodOf } from './registry.ts';
+import { typeName } from './type-name.ts';
 
 export interface Serving {
   readonly endpoint: Endpoint;
@@ -47,8 +50,11 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
     const head = new Head(request.head);
     const [id, fork] = [head.id(0), head.fork(1)];
     const what = head.text(head.length > 3 ? 3 : 2);
-    const settle = references.create(id);
-    references.addFork(id, fork, request.peer);
+    const settle = references.create(id, fork, request.peer);
+    if (settle === undefined) {
+      const message = `nobody waits for ${what} any more: its reference was let go of`;
+      throw new GradwireError('unknown_rref', message, { maybeExecuted: false });
+    }
     try {
       const made = await make(head, request, references);
       request.takeScope();
@@ -61,15 +67,12 @@ export function serve({ endpoint, references, barriers, members }: Serving): voi
     return null;
   });
 
-  endpoint.handle('fork', (request) => {
-    const head = new Head(request.head);
-    const holder = head.rank(2);
-    if (!members.isGone(holder)) references.addFork(head.id(0), head.fork(1), holder);
+  endpoint.handle('type', async (request) => {
+    return typeName(await borrowed(references, new Head(request.head).id(0), request));
   });
 
-  endpoint.handle('drop', (request) => {
-    const head = new Head(request.head);
-    references.dropFork(head.id(0), head.fork(1), request.peer);
+  endpoint.handle('references', ({ peer, head }) => {
+    if (!members.isGone(peer)) references.receive(peer, readNotices(head));
   });
 
   endpoint.handle('barrier', ({ head: fields, peer: rank, timeoutMs }) => {

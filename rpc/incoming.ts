@@ -9,7 +9,9 @@ import { toWire } from './failure.ts';
 import type { IncomingTrace, Interceptor } from './interceptor.ts';
 import type { MessageKind } from './message.ts';
 import { unpack } from './packet.ts';
+import type { PeerExtensions } from './reference-extension.ts';
 import type { Extension } from './value-codec.ts';
+import { WaitingRequests } from './waiting-requests.ts';
 
 const debug = debuglog('gradwire');
 
@@ -51,7 +53,7 @@ export interface Answer {
 
 export interface IncomingOptions {
   readonly interceptors: readonly Interceptor[];
-  readonly extensions: ReadonlyMap<number, Extension>;
+  readonly extensions: Pick<PeerExtensions, 'incoming' | 'unconfirmed'>;
   /** Runs a handler as this worker, called by `peer`. */
   enter<R>(peer: number, work: () => R): R;
   /** Sends an answer, or a failure that says why it cannot be sent. Must not throw. */
@@ -69,6 +71,7 @@ const NO_EXTENSIONS: ReadonlyMap<number, Extension> = new Map();
 export class IncomingRequests {
   readonly #options: IncomingOptions;
   readonly #handlers = new Map<MessageKind, Handler>();
+  readonly #waiting = new WaitingRequests();
   #running = 0;
   /** The callers of what runs, meetings excepted, and until when they wait, by `performance.now()`. */
   readonly #awaited = new Set<{ readonly peer: number; readonly until: number }>();
@@ -147,7 +150,9 @@ export class IncomingRequests {
       this.#options.done(kind);
     };
     try {
-      const unpacked = scope.run(() => unpack(bytes, this.#options.extensions));
+      const { incoming: extensions, unconfirmed } = this.#options.extensions;
+      unconfirmed.length = 0;
+      const unpacked = scope.run(() => unpack(bytes, extensions));
       const { head, body, tensors } = unpacked;
       const meta = readMeta(unpacked.meta);
       awaited = { peer, until: awaited.until + meta.timeoutMs };
@@ -168,7 +173,10 @@ export class IncomingRequests {
         },
         after: (work) => over.push(work),
       };
-      const result = this.#options.enter(peer, () => this.#run(incoming, [...traces.values()]));
+      const run = (): unknown =>
+        this.#options.enter(peer, () => this.#run(incoming, [...traces.values()]));
+      const before = this.#waiting.before(incoming, unconfirmed);
+      const result = before === undefined ? run() : before.then(run);
       if (!isThenable(result)) return finish('reply', result);
       Promise.resolve(result).then(
         (value) => finish('reply', value),

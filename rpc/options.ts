@@ -31,6 +31,12 @@ export interface InitOptions {
   readonly transport?: 'grpc' | 'memory' | Transport;
   /** Longest message in bytes that is sent or accepted, at least 64 KiB. Default: 1 GiB. */
   readonly maxMessageBytes?: number;
+  /**
+   * How long a worker that shares references may be silent, in ms, before its connection is ended and what it held is
+   * freed. For machines that vanish: a process that ends is noticed at once. Must be longer than any stretch of
+   * work in which a worker does not return to its event loop. Default: 300,000.
+   */
+  readonly referenceLeaseMs?: number;
   /** Tensor engine to start, on GRADWIRE_THREADS threads. Default: GRADWIRE_ENGINE, else wasm. */
   readonly engine?: EngineName;
 }
@@ -70,6 +76,7 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     insecure: options.insecure ?? false,
     transport: options.transport ?? 'grpc',
     maxMessageBytes: options.maxMessageBytes ?? 1024 ** 3,
+    referenceLeaseMs: options.referenceLeaseMs ?? 300_000,
     ...pick('host', options.host),
     ...pick('token', options.token ?? text('GRADWIRE_TOKEN', env)),
     ...pick('engine', options.engine),
@@ -96,6 +103,7 @@ function check(options: ResolvedOptions): void {
   }
   checkTimeout('initTimeoutMs', options.initTimeoutMs);
   checkTimeout('timeoutMs', options.timeoutMs);
+  checkTimeout('referenceLeaseMs', options.referenceLeaseMs);
   const { transport } = options;
   if (!isTransport(transport)) {
     const given = typeof transport === 'string' ? transport : `(${typeof transport})`;

@@ -16,6 +16,8 @@ export interface Request extends Message {
   readonly what: string;
   /** Messages that share a key arrive in order. */
   readonly order?: readonly string[];
+  /** What must stay while the answer is waited for. */
+  readonly during?: readonly { hold(): void; letGo(): void }[];
 }
 
 export interface NewRequest {
@@ -34,6 +36,8 @@ interface Entry extends PendingRequest {
   readonly startedAt: number;
   readonly deadline: Deadline;
 }
+
+const NOTHING: readonly never[] = [];
 
 export class PendingRequests {
   readonly #entries = new Map<number, Entry>();
@@ -64,6 +68,7 @@ export class PendingRequests {
     const id = this.#nextId;
     this.#nextId = id === 0xffff_ffff ? 1 : id + 1;
     if (request.request.kind === 'barrier') this.#meetings++;
+    for (const held of request.request.during ?? NOTHING) held.hold();
     const answer = new Promise((resolve, reject) => {
       const startedAt = performance.now();
       const { timeoutMs } = request.request;
@@ -113,6 +118,7 @@ export class PendingRequests {
     this.#entries.delete(id);
     if (entry.request.kind === 'barrier') this.#meetings--;
     entry.deadline.cancel();
+    for (const held of entry.request.during ?? NOTHING) held.letGo();
     this.#onFewer(entry.request.kind);
     return entry;
   }

@@ -2,7 +2,9 @@
 import { GradwireError } from '../errors.ts';
 import { holdTensors } from '../tensor/index.ts';
 import { currentWorker } from './current.ts';
-import type { ForkId, References, RRefId } from './references.ts';
+import type { ForkId, RRefId } from './reference-ids.ts';
+import type { HeldCopy, References } from './references.ts';
+import { typeName } from './type-name.ts';
 import type { CallOptions, Here, MethodName, RemoteMethods } from './types.ts';
 import type { WorkerInfo } from './worker-info.ts';
 
@@ -20,6 +22,8 @@ export interface ReferenceHost {
   /** Time limit of what sets none, in ms. */
   readonly timeoutMs: number;
   fetch(handle: Handle, options: CallOptions | undefined): Promise<unknown>;
+  /** Name of the object's class, asked of its owner. */
+  fetchType(handle: Handle, options: CallOptions | undefined): Promise<string>;
   callMethod(handle: Handle, method: string, call: MethodCall): Promise<unknown>;
   remoteMethod(handle: Handle, method: string, call: MethodCall): RRef<unknown>;
   release(handle: Handle): void;
@@ -31,13 +35,17 @@ export interface MethodCall {
 }
 
 /** One copy of a reference; the library alone makes them. */
-export class Handle {
+export class Handle implements HeldCopy {
   readonly host: ReferenceHost;
   readonly id: RRefId;
   readonly fork: ForkId;
   readonly owner: WorkerInfo;
   /** Why the object could not be made, as far as this worker knows. */
   failure: Error | undefined;
+  /** The answer to the creation, on the worker that asked for it. */
+  creation: Promise<unknown> | undefined;
+  /** What kind of object it is, once that was asked. */
+  type: Promise<string> | undefined;
   isDisposed = false;
 
   constructor(host: ReferenceHost, owner: WorkerInfo, id: RRefId, fork: ForkId) {
@@ -45,6 +53,15 @@ export class Handle {
     this.owner = owner;
     this.id = id;
     this.fork = fork;
+  }
+
+  /** A call through the copy begins: the object stays until it ends. */
+  hold(): void {
+    this.host.references.hold(this.fork);
+  }
+
+  letGo(): void {
+    this.host.references.letGo(this.fork);
   }
 }
 
@@ -74,8 +91,8 @@ export class RRef<T> implements Disposable {
       const host = currentWorker<ReferenceHost>();
       const { references, info } = host;
       const handle = new Handle(host, info, references.newId(), references.newForkId());
-      references.addFork(handle.id, handle.fork, info.id);
-      references.create(handle.id)({ value, free: holdTensors(value) });
+      references.begin(handle);
+      references.create(handle.id, handle.fork, info.id)?.({ value, free: holdTensors(value) });
       this.#handle = handle;
     }
     collected.register(this, this.#handle, this);
@@ -92,6 +109,38 @@ export class RRef<T> implements Disposable {
 
   isOwner(): boolean {
     return this.#handle.owner.id === this.#handle.host.info.id;
+  }
+
+  /** Whether the owner is known to count this copy; where it was asked for, once the object is made. PyTorch: `confirmed_by_owner`. */
+  confirmedByOwner(): boolean {
+    return this.#handle.host.references.isConfirmed(this.#handle);
+  }
+
+  /**
+   * Name of the object's class; `Tensor`, `Variable`, `Array` or `Object`; or what `typeof` says of other values. Waits until
+   * the object is there, asks the owner once, and fails as its creation did. PyTorch: `_get_type`.
+   */
+  // PLACEHOLDER(future): a RpcFuture
+  getType(options?: CallOptions): Promise<string> {
+    const handle = this.#live();
+    if (handle.type !== undefined) return handle.type;
+    const { host, id } = handle;
+    const type = this.isOwner()
+      ? host.references.value(id, options?.timeoutMs ?? host.timeoutMs).then(typeName)
+      : host.fetchType(handle, options);
+    handle.type = type;
+    // One that failed for want of time may be asked again.
+    type.catch(() => {
+      handle.type = undefined;
+    });
+    return type;
+  }
+
+  /** Resolves when the object has been made, and fails as its creation did. PyTorch: `_get_future`. */
+  // PLACEHOLDER(future): a RpcFuture
+  async getFuture(): Promise<void> {
+    const { creation, host } = this.#live();
+    await (creation ?? this.getType({ timeoutMs: host.timeoutMs }));
   }
 
   /**

@@ -2,6 +2,7 @@
 import { type Observable, ReplaySubject } from 'rxjs';
 import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
+import type { Call, Creation } from './asked.ts';
 import { Barriers } from './barrier.ts';
 import { BarrierCalls } from './barrier-calls.ts';
 import { addWorker, callSlot, removeWorker } from './current.ts';
@@ -13,7 +14,8 @@ import { checkTimeout, type ResolvedOptions } from './options.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
 import { quietly } from './quietly.ts';
 import { peerExtensions } from './reference-extension.ts';
-import { References } from './references.ts';
+import { makeReferences } from './reference-link.ts';
+import type { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
 import { Handle, type MethodCall, type ReferenceHost, type RRef, referenceTo } from './rref.ts';
 import {
@@ -29,22 +31,6 @@ import type { CallOptions, Here, Rest } from './types.ts';
 import type { MemberEvent, Worker } from './worker-api.ts';
 import type { WorkerCore } from './worker-core.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
-
-/** What is asked of a worker. */
-interface Call {
-  readonly kind: MessageKind;
-  readonly head: unknown;
-  readonly body: unknown;
-  readonly what: string;
-  readonly order?: readonly string[];
-  readonly options: CallOptions | undefined;
-}
-
-/** How an object is made: by a function or class, or by a method of another object. */
-interface Creation extends Omit<Call, 'kind' | 'head' | 'order'> {
-  /** Name of the function or class, or reference and method. */
-  readonly target: readonly string[];
-}
 
 export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   readonly info: WorkerInfo;
@@ -72,7 +58,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     this.info = this.members.get(options.rank);
     this.timeoutMs = options.timeoutMs;
     this.#closeNode = closeNode;
-    this.references = new References(options.rank);
+    this.references = makeReferences(this, options);
     this.#barriers = new Barriers(this.members);
     const interceptors: WorkerShare['interceptor'][] = [];
     this.endpoint = new Endpoint({
@@ -80,9 +66,6 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
       extensions: peerExtensions({
         host: this,
         infoOf: (rank) => this.members.find(rank),
-        announce: ({ kind, id, fork, owner, holder }) => {
-          this.endpoint.notify(owner, kind, [id, fork, holder], [id]);
-        },
       }),
       interceptors,
       maxMessageBytes: options.maxMessageBytes,
@@ -197,40 +180,66 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
 
   // What references ask of their worker.
 
-  fetch({ id, owner }: Handle, options: CallOptions | undefined): Promise<unknown> {
-    const [kind, what] = ['fetch', 'toHere'] as const;
-    return this.#send(owner, { kind, head: [id], body: [], what, order: [id], options });
+  fetch(handle: Handle, options: CallOptions | undefined): Promise<unknown> {
+    return this.#ask(handle, 'fetch', [], { what: 'toHere', body: [], options });
   }
 
-  callMethod({ id, owner }: Handle, method: string, call: MethodCall): Promise<unknown> {
-    const { args: body, options } = call;
-    const order = [id];
-    const head = [id, method];
-    return this.#send(owner, { kind: 'method', head, body, what: method, order, options });
+  fetchType(handle: Handle, options: CallOptions | undefined): Promise<string> {
+    const call = { what: 'getType', body: [], options };
+    return this.#ask(handle, 'type', [], call) as Promise<string>;
   }
 
-  remoteMethod({ id, owner }: Handle, method: string, call: MethodCall): RRef<unknown> {
-    const { args: body, options } = call;
-    return this.#create(owner, { target: [id, method], body, what: method, options });
+  callMethod(handle: Handle, method: string, { args, options }: MethodCall): Promise<unknown> {
+    return this.#ask(handle, 'method', [method], { what: method, body: args, options });
   }
 
-  /** The drop goes the way of the calls, to this worker too: what was called before still finds the object. */
+  remoteMethod(handle: Handle, method: string, { args, options }: MethodCall): RRef<unknown> {
+    const target = [handle.id, method];
+    return this.#create(handle.owner, {
+      target,
+      body: args,
+      what: method,
+      options,
+      through: handle,
+    });
+  }
+
   release(handle: Handle): void {
     if (handle.isDisposed) return;
     handle.isDisposed = true;
-    const { id, fork, owner } = handle;
-    const isHeld = owner.id === this.info.id || this.references.dropCopy(fork);
-    if (isHeld) this.endpoint.notify(owner.id, 'drop', [id, fork], [id]);
+    this.references.release(handle);
   }
 
-  #create(owner: WorkerInfo, { target, body, what, options }: Creation): RRef<unknown> {
-    const handle = new Handle(this, owner, this.references.newId(), this.references.newForkId());
+  #ask(
+    handle: Handle,
+    kind: MessageKind,
+    fields: readonly unknown[],
+    call: Pick<Call, 'what' | 'body' | 'options'>,
+  ): Promise<unknown> {
+    const { id, owner } = handle;
+    return this.#send(owner, {
+      ...call,
+      kind,
+      head: [id, ...fields],
+      order: [id],
+      during: [handle],
+    });
+  }
+
+  #create(owner: WorkerInfo, { target, through, ...call }: Creation): RRef<unknown> {
+    const { references } = this;
+    const handle = new Handle(this, owner, references.newId(), references.newForkId());
     const head = [handle.id, handle.fork, ...target];
     const order = [handle.id, String(target[0])];
-    this.#send(owner, { kind: 'remote', head, body, what, order, options }).catch((error) => {
-      handle.failure = error;
-    });
-    if (owner.id !== this.info.id) this.references.addCopy(handle.id, handle.fork, owner.id);
+    const during = through === undefined ? [handle] : [handle, through];
+    references.begin(handle);
+    try {
+      handle.creation = this.#send(owner, { ...call, kind: 'remote', head, order, during });
+    } catch (error) {
+      references.release(handle);
+      throw error;
+    }
+    references.awaitCreation(handle);
     return referenceTo(handle);
   }
 
@@ -249,7 +258,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
 
   #peerGone(rank: number, isFarewell: boolean): void {
     if (rank === this.info.id || !this.members.markGone(rank, isFarewell)) return;
-    this.references.dropHolder(rank);
+    this.references.peerGone(rank);
     this.#barriers.checkAll();
     for (const share of this.#shares) {
       quietly('a share of a worker', () => share.peerGone(rank, isFarewell));
