@@ -20,7 +20,7 @@ const MAX_ENTRIES = 256;
 export const ACK_DELAY_MS = 20;
 const FIRST_RESEND_MS = 500;
 const RESEND_FACTOR = 2;
-const LAST_RESEND_MS = 8_000;
+const LAST_RESEND_MS = 2_000;
 
 export class ControlStream<Entry> {
   /** Entries that have not been acknowledged, oldest first. */

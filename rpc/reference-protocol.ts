@@ -142,11 +142,11 @@ export class ReferenceProtocol {
     if (copy === undefined) return;
     if (copy.owner === this.#self) {
       this.#objects.hold(copy.id, fork, to);
-      this.#meet(to);
     } else {
       copy.holds++;
       this.#children.set(fork, { parent, to });
     }
+    this.#meet(to);
   }
 
   /** The message with the copy was not sent. */

@@ -62,7 +62,11 @@ export class References {
       abandon: (id: RRefId) => this.#values.abandon(id, neverMade()),
       confirmed: (fork: ForkId) => this.#settled(fork, undefined),
       lost: (fork: ForkId, why: Loss) => this.#lost(fork, why),
-      expire: (peer: number) => cut(peer, silence(nameOf(peer), leaseMs)),
+      expire: (peer: number) => {
+        cut(peer, silence(nameOf(peer), leaseMs));
+        // Also one that this worker was never connected to.
+        this.#protocol.peerGone(peer);
+      },
     };
     this.#protocol = new ReferenceProtocol(self, effects, leaseMs, () => performance.now());
   }

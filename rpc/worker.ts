@@ -89,7 +89,10 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
   /** Takes over a connection to another member; ends it if this worker has shut down meanwhile. */
   attach(connection: Connection): void {
     if (this.#isClosed) connection.close();
-    else this.endpoint.attach(connection.peer.rank, connection);
+    else {
+      this.endpoint.attach(connection.peer.rank, connection);
+      this.references.peerHere(connection.peer.rank);
+    }
   }
 
   nameOf(rank: number): string {
@@ -258,7 +261,7 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
 
   #peerGone(rank: number, isFarewell: boolean): void {
     if (rank === this.info.id || !this.members.markGone(rank, isFarewell)) return;
-    this.references.peerGone(rank);
+    if (!this.#isClosed) this.references.peerGone(rank);
     this.#barriers.checkAll();
     for (const share of this.#shares) {
       quietly('a share of a worker', () => share.peerGone(rank, isFarewell));

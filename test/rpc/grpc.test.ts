@@ -68,7 +68,7 @@ describe('who may come in', () => {
       });
     }
     const other = await answer({ ...GOOD, [METADATA.protocol]: '0' });
-    expect(other?.details).toMatch(/speaks protocol 1, the caller 0/);
+    expect(other?.details).toMatch(/speaks protocol 2, the caller 0/);
     // With the token the body is read, and found to be none.
     expect((await answer(GOOD))?.code).not.toBe(status.UNAUTHENTICATED);
     expect(read).toBe(0);

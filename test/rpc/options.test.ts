@@ -22,6 +22,7 @@ test('what is not given comes from the environment, else from defaults', () => {
     insecure: false,
     transport: 'grpc',
     maxMessageBytes: 1024 ** 3,
+    referenceLeaseMs: 300_000,
     token: 't',
   });
   const given = { ...least, masterAddr: '127.0.0.2', masterPort: 5, token: 'u' };

@@ -15,6 +15,7 @@ export interface Handle {
 export interface Watcher {
   freed(owner: SimNode, id: RRefId): void;
   refused(node: SimNode, fork: ForkId): void;
+  expired(node: SimNode, peer: number): void;
 }
 
 export class SimNode implements End {
@@ -29,6 +30,8 @@ export class SimNode implements End {
   readonly calls: Map<() => void, number> = new Map();
   /** Objects whose creation has come. */
   readonly made: Set<RRefId> = new Set();
+  /** Those that were made and are there no longer, too. */
+  readonly everMade: Set<RRefId> = new Set();
   isAlive = true;
   #next: number;
   readonly #clock: Clock;
@@ -55,7 +58,11 @@ export class SimNode implements End {
         this.forget(fork);
         this.#settle(fork, false);
       },
-      expire: (peer: number) => this.connections.get(peer)?.close(this),
+      expire: (peer: number) => {
+        watcher.expired(this, peer);
+        this.connections.get(peer)?.close(this);
+        this.protocol.peerGone(peer);
+      },
     };
     this.protocol = new ReferenceProtocol(rank, effects, LEASE_MS, () => clock.now);
   }

@@ -12,7 +12,7 @@ const FIRST_SEED = Number(process.env['GRADWIRE_TEST_SEED'] ?? 1);
 test(
   'never freed while a worker that can be heard holds it, and nothing kept once unused',
   () => {
-    const total = { created: 0, freed: 0, passed: 0, crashed: 0 };
+    const total = { created: 0, freed: 0, passed: 0, crashed: 0, vanished: 0 };
     for (let seed = FIRST_SEED; seed < FIRST_SEED + SCHEDULES; seed++) {
       const world = new World(seed);
       world.run();
@@ -26,6 +26,7 @@ test(
     expect(total.passed).toBeGreaterThan(5 * SCHEDULES);
     expect(total.freed).toBeGreaterThan(4 * SCHEDULES);
     expect(total.crashed).toBeGreaterThan(SCHEDULES / 20);
+    expect(total.vanished).toBeGreaterThan(SCHEDULES / 20);
   },
   isLong ? 3_600_000 : 60_000,
 );

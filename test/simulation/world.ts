@@ -24,18 +24,19 @@ export class World {
   readonly #isRough: boolean;
   #incarnation = 0;
   /** For the test of the test: how much was done. */
-  readonly done: Record<'created' | 'freed' | 'passed' | 'crashed', number> = {
+  readonly done: Record<'created' | 'freed' | 'passed' | 'crashed' | 'vanished', number> = {
     created: 0,
     freed: 0,
     passed: 0,
     crashed: 0,
+    vanished: 0,
   };
 
   constructor(seed: number) {
     this.#random = new Random(seed);
     const random = this.#random;
     this.#weather = {
-      loss: random.pick([0, 0.1, 0.4]) ?? 0,
+      loss: random.pick([0, 0.1, 0.3]) ?? 0,
       doubling: random.pick([0, 0.2]) ?? 0,
       delayMs: random.pick([2, 30, 150]) ?? 1,
     };
@@ -70,6 +71,9 @@ export class World {
       refused: (at, fork) => {
         if (!this.#isRough) this.violations.push(`G1: ${fork} was refused to worker ${at.rank}`);
       },
+      expired: (at, peer) => {
+        if (!this.#isRough) this.violations.push(`worker ${at.rank} gave up worker ${peer}`);
+      },
     });
     for (const other of this.#live()) this.#connect(node, other);
     this.#nodes.push(node);
@@ -79,7 +83,7 @@ export class World {
   #connect(node: SimNode, other: SimNode): void {
     if (!node.isAlive || !other.isAlive) return;
     const before = other.connections.get(node.rank);
-    if (before?.isOpenAt(other)) return this.clock.after(10, () => this.#connect(node, other));
+    if (before?.isOpenAt(other)) return this.clock.after(100, () => this.#connect(node, other));
     const connection = new Connection([node, other], this.clock, this.#random, this.#weather);
     for (const end of [node, other]) {
       const peer = connection.other(end).rank;
@@ -109,7 +113,7 @@ export class World {
     const random = this.#random;
     const node = random.pick(this.#live());
     if (node === undefined) return this.#start(0);
-    const what = random.below(this.#isRough ? 110 : 100);
+    const what = random.below(this.#isRough ? 111 : 100);
     const handle = random.pick(node.handles);
     if (what < 20 || handle === undefined) this.#create(node);
     else if (what < 60) this.#call(node, handle);
@@ -128,6 +132,10 @@ export class World {
       this.done.crashed++;
       for (const one of node.connections.values()) one.close(node);
       if (this.#random.chance(0.7)) this.#start(node.rank);
+    } else {
+      // Without a sign: its connections stay open, and nothing comes.
+      node.isAlive = false;
+      this.done.vanished++;
     }
   }
 
@@ -170,6 +178,7 @@ export class World {
     node.handles.push(handle);
     if (to === node && this.#random.chance(0.5)) {
       node.made.add(id);
+      node.everMade.add(id);
       node.protocol.create(id, fork, owner);
       return;
     }
@@ -177,6 +186,7 @@ export class World {
     this.#send(node, to, () => {
       if (!to.protocol.create(id, fork, node.rank)) return answer(() => {});
       to.made.add(id);
+      to.everMade.add(id);
       to.protocol.borrow(id);
       this.clock.after(this.#random.below(80), () => {
         if (!to.isAlive) return;
@@ -252,10 +262,8 @@ export class World {
     if (this.#random.chance(0.2)) node.dispose(handle);
     this.#send(node, to, () => {
       const isThere = to.protocol.borrow(handle.id);
-      if (
-        !isThere &&
-        (!this.#isRough || (wasConfirmed && node.protocol.isConfirmed(handle.fork)))
-      ) {
+      const isHeld = wasConfirmed && node.protocol.isConfirmed(handle.fork);
+      if (!isThere && (!this.#isRough || (isHeld && to.everMade.has(handle.id)))) {
         this.violations.push(`G1: ${handle.id} was gone when worker ${node.rank} called it`);
       }
       this.clock.after(this.#random.below(60), () => {
