@@ -4,8 +4,8 @@
  * its holder and confirmed it, until the holder lets go of it or is gone.
  *
  * - Owner to user: the owner counts the copy when it packs it; nothing else is said.
- * - User to user: the receiver asks the owner (`fork`), who confirms to it and to the sender. Until then the sender's own
- *   copy stays, so that the object does.
+ * - User to user: the receiver asks the owner (`fork`), who confirms, and passes the confirmation on to the sender. Until
+ *   then the sender's own copy stays, so that the object does.
  * - User to owner: the owner counts a copy of its own, and confirms to the sender.
  * - Creation: the answer to it confirms. A creation that comes after its reference was let go of is refused.
  *
@@ -169,7 +169,7 @@ export class ReferenceProtocol {
     const { id, owner } = copy;
     if (owner === this.#self) return this.#objects.drop(id, fork, owner);
     this.#tell(owner, 'drop', id, fork);
-    this.#excuse(fork, copy);
+    this.#settled(fork, copy);
   }
 
   // The others.
@@ -218,21 +218,18 @@ export class ReferenceProtocol {
     switch (what) {
       case 'fork': {
         const isCounted = this.#objects.count(id, fork, peer);
-        this.#tell(peer, isCounted ? 'confirm' : 'refuse', id, fork);
-        const maker = makerOf(fork);
-        if (maker !== peer) this.#tell(maker, 'confirm', id, fork);
-        return;
+        return this.#tell(peer, isCounted ? 'confirm' : 'refuse', id, fork);
       }
       case 'drop':
         return this.#objects.drop(id, fork, peer);
       case 'confirm':
+        if (this.#copies.get(fork)?.owner === peer) this.#confirm(fork);
+        else if (this.#children.get(fork)?.to === peer) this.#childDone(fork);
+        return;
       case 'refuse': {
         const copy = this.#copies.get(fork);
-        if (copy?.owner === peer) {
-          if (what === 'confirm') this.#confirm(fork);
-          else this.#lose(fork, copy, 'freed');
-        }
-        return this.#childDone(fork);
+        if (copy?.owner === peer) this.#lose(fork, copy, 'freed');
+        return;
       }
       case 'here':
         return;
@@ -242,21 +239,23 @@ export class ReferenceProtocol {
   #confirm(fork: ForkId): void {
     const copy = this.#copies.get(fork);
     if (copy === undefined || copy.isConfirmed) return;
+    this.#settled(fork, copy);
     copy.isConfirmed = true;
     this.#effects.confirmed(fork);
   }
 
   #lose(fork: ForkId, copy: Copy, why: Loss): void {
     this.#copies.delete(fork);
-    this.#excuse(fork, copy);
+    this.#settled(fork, copy);
     this.#effects.lost(fork, why);
   }
 
-  /** A copy that was not confirmed is gone: its sender need not wait for the owner's word. */
-  #excuse(fork: ForkId, { id, owner, isConfirmed }: Copy): void {
+  /** The fate of a copy is known: its sender need not keep its own for its sake any longer. */
+  #settled(fork: ForkId, { id, owner, isConfirmed }: Copy): void {
     const maker = makerOf(fork);
-    if (!isConfirmed && maker !== this.#self && maker !== owner)
-      this.#tell(maker, 'confirm', id, fork);
+    if (isConfirmed || maker === owner) return;
+    if (maker === this.#self) this.#childDone(fork);
+    else this.#tell(maker, 'confirm', id, fork);
   }
 
   #childDone(fork: ForkId): void {

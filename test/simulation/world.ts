@@ -183,6 +183,7 @@ export class World {
       return;
     }
     const answer = this.#request(node, to, [handle]);
+    if (this.#random.chance(0.2)) node.dispose(handle);
     this.#send(node, to, () => {
       if (!to.protocol.create(id, fork, node.rank)) return answer(() => {});
       to.made.add(id);
