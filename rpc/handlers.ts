@@ -99,15 +99,26 @@ function argumentsOf({ body }: Incoming): unknown[] {
   throw new GradwireError('protocol_error', 'a call without arguments', { stage: 'decode' });
 }
 
-/** Runs a method; tensors that it stores in its object stay there (D7). */
+/** Methods that run, by object. */
+const running: WeakMap<object, Set<Incoming>> = new WeakMap();
+
+/**
+ * Runs a method; tensors that it stores in its object stay there (D7), and those that they replace stay until the other
+ * methods that run on the object by then are done.
+ */
 async function callMethod(target: unknown, method: string, request: Incoming): Promise<unknown> {
   const run = methodOf(target, method);
   const args = argumentsOf(request);
+  const object = target as object;
+  const others = running.get(object) ?? new Set();
+  running.set(object, others.add(request));
   request.begin();
   try {
     return await run.apply(target, args);
   } finally {
-    keepStored(target as object, request.scope);
+    others.delete(request);
+    const replaced = keepStored(object, request.scope);
+    if (replaced.length > 0) for (const other of others) other.after(holdTensors(replaced));
   }
 }
 

@@ -73,12 +73,12 @@ export class References {
 
   /** Objects of this worker. */
   get ownedCount(): number {
-    return this.#protocol.counts().owned;
+    return this.#isClosed ? 0 : this.#protocol.counts().owned;
   }
 
   /** Copies of references to others' objects that are held here, for whatever reason. */
   get copyCount(): number {
-    return this.#protocol.counts().copies;
+    return this.#isClosed ? 0 : this.#protocol.counts().copies;
   }
 
   /** PyTorch: the counters of the RRef context in `_get_debug_info`. Local objects that were never shared do not count. */

@@ -19,6 +19,7 @@ import type { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
 import { Handle, type MethodCall, type ReferenceHost, type RRef, referenceTo } from './rref.ts';
 import {
+  checkLeaks,
   checkShutdown,
   Departure,
   type Meeting,
@@ -173,7 +174,10 @@ export class WorkerNode implements Worker, WorkerCore, ReferenceHost {
     return outside(() => {
       if (this.#departure !== undefined) this.#departure.hurry(options);
       else this.#departure = new Departure(this, options, () => this.#close());
-      return this.#departure.report;
+      return this.#departure.report.then((report) => {
+        checkLeaks(report, options);
+        return report;
+      });
     });
   }
 
