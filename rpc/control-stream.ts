@@ -18,9 +18,12 @@ export interface ControlPacket<Entry> {
 const MAX_ENTRIES = 256;
 /** How long an acknowledgement waits for a packet that takes it along. */
 export const ACK_DELAY_MS = 20;
+const NEVER = Number.POSITIVE_INFINITY;
 const FIRST_RESEND_MS = 500;
 const RESEND_FACTOR = 2;
 const LAST_RESEND_MS = 2_000;
+
+const { max, min } = Math;
 
 export class ControlStream<Entry> {
   /** Entries that have not been acknowledged, oldest first. */
@@ -30,13 +33,13 @@ export class ControlStream<Entry> {
   /** How many of them have been sent. */
   #sent = 0;
   #received = 0;
-  #ackAt = Number.POSITIVE_INFINITY;
-  #resendAt = Number.POSITIVE_INFINITY;
+  #ackAt = NEVER;
+  #resendAt = NEVER;
   #resendMs = FIRST_RESEND_MS;
 
   /** When `take` has something to give, unless there are new entries before. */
   get dueAt(): number {
-    return Math.min(this.#ackAt, this.#resendAt);
+    return min(this.#ackAt, this.#resendAt);
   }
 
   get hasNew(): boolean {
@@ -56,15 +59,15 @@ export class ControlStream<Entry> {
   take(now: number): ControlPacket<Entry> | undefined {
     if (now >= this.#resendAt) {
       this.#sent = 0;
-      this.#resendMs = Math.min(this.#resendMs * RESEND_FACTOR, LAST_RESEND_MS);
-      this.#resendAt = Number.POSITIVE_INFINITY;
+      this.#resendMs = min(this.#resendMs * RESEND_FACTOR, LAST_RESEND_MS);
+      this.#resendAt = NEVER;
     }
     if (!this.hasNew && now < this.#ackAt) return undefined;
     const entries = this.#unacknowledged.slice(this.#sent, this.#sent + MAX_ENTRIES);
     const first = this.#first + this.#sent;
     this.#sent += entries.length;
-    this.#ackAt = Number.POSITIVE_INFINITY;
-    if (entries.length > 0) this.#resendAt = Math.min(this.#resendAt, now + this.#resendMs);
+    this.#ackAt = NEVER;
+    if (entries.length > 0) this.#resendAt = min(this.#resendAt, now + this.#resendMs);
     return { first, received: this.#received, entries };
   }
 
@@ -76,7 +79,7 @@ export class ControlStream<Entry> {
     this.#acknowledge(received, now);
     if (entries.length === 0) return entries;
     // Also for what came before: the acknowledgement may have been lost.
-    this.#ackAt = Math.min(this.#ackAt, now + ACK_DELAY_MS);
+    this.#ackAt = min(this.#ackAt, now + ACK_DELAY_MS);
     const known = this.#received + 1 - first;
     if (known < 0 || known >= entries.length) return [];
     this.#received = first + entries.length - 1;
@@ -91,8 +94,8 @@ export class ControlStream<Entry> {
     }
     this.#unacknowledged.splice(0, count);
     this.#first += count;
-    this.#sent = Math.max(0, this.#sent - count);
+    this.#sent = max(0, this.#sent - count);
     this.#resendMs = FIRST_RESEND_MS;
-    this.#resendAt = this.#sent > 0 ? now + this.#resendMs : Number.POSITIVE_INFINITY;
+    this.#resendAt = this.#sent > 0 ? now + this.#resendMs : NEVER;
   }
 }

@@ -2,9 +2,11 @@
 export type RRefId = string & { readonly __brand: 'RRefId' };
 export type ForkId = string & { readonly __brand: 'ForkId' };
 
+const { parseInt: parseInteger } = Number;
+
 /** Rank of the worker that made an id. */
 export function makerOf(id: RRefId | ForkId): number {
-  return Number.parseInt(id, 10);
+  return parseInteger(id, 10);
 }
 
 /**

@@ -49,6 +49,8 @@ type Count = 'owned' | 'shared' | 'forks' | 'copies' | 'pending' | 'children';
 
 /** How often a worker looks within a lease: counted in looks, so that one that was blocked itself blames nobody. */
 const LOOKS = 4;
+const NEVER = Number.POSITIVE_INFINITY;
+const { min } = Math;
 
 export class ReferenceProtocol {
   readonly #self: number;
@@ -61,7 +63,7 @@ export class ReferenceProtocol {
   readonly #children = new Map<ForkId, { readonly parent: ForkId; readonly to: number }>();
   readonly #peers = new Map<number, PeerState>();
   readonly #gone = new Set<number>();
-  #lookAt = Number.POSITIVE_INFINITY;
+  #lookAt = NEVER;
 
   /** @param self rank of the worker; @param now ms of a clock that never goes back */
   constructor(self: number, effects: ProtocolEffects, leaseMs: number, now: () => number) {
@@ -209,7 +211,7 @@ export class ReferenceProtocol {
       for (let packet = stream.take(now); packet !== undefined; packet = stream.take(now)) {
         this.#effects.send(peer, packet);
       }
-      dueAt = Math.min(dueAt, stream.dueAt);
+      dueAt = min(dueAt, stream.dueAt);
     }
     return dueAt;
   }
@@ -280,7 +282,7 @@ export class ReferenceProtocol {
     if (known !== undefined) return known;
     const state: PeerState = { stream: new ControlStream(), silence: 0 };
     this.#peers.set(rank, state);
-    if (this.#lookAt === Number.POSITIVE_INFINITY) {
+    if (this.#lookAt === NEVER) {
       this.#lookAt = this.#now() + this.#lookMs;
       this.#effects.wake();
     }

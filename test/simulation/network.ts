@@ -5,6 +5,8 @@
  */
 import type { Random } from './random.ts';
 
+const { max } = Math;
+
 export interface End {
   readonly rank: number;
   isAlive: boolean;
@@ -35,7 +37,7 @@ export class Clock {
   run(until: number): void {
     for (let top = this.#queue[0]; top !== undefined && top.at <= until; top = this.#queue[0]) {
       this.#pop();
-      this.now = Math.max(this.now, top.at);
+      this.now = max(this.now, top.at);
       top.work();
     }
     this.now = until;
@@ -107,13 +109,13 @@ export class Connection {
 
   /** Comes once, unless the connection ends. */
   sendCall(from: End, deliver: () => void): void {
-    this.#arriveAt(this.other(from), deliver, Math.max(0, this.mutedUntil - this.#clock.now));
+    this.#arriveAt(this.other(from), deliver, max(0, this.mutedUntil - this.#clock.now));
   }
 
   /** Ends it at one end now and at the other later. */
   close(by: End): void {
     this.#closeAt(by);
-    const healMs = Math.max(0, this.mutedUntil - this.#clock.now);
+    const healMs = max(0, this.mutedUntil - this.#clock.now);
     const other = this.other(by);
     this.#clock.after(healMs + this.#random.below(60), () => this.#closeAt(other));
   }

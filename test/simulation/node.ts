@@ -3,6 +3,8 @@ import type { ForkId, RRefId } from '../../rpc/reference-ids.ts';
 import { type Loss, ReferenceProtocol } from '../../rpc/reference-protocol.ts';
 import type { Clock, Connection, End } from './network.ts';
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 export const LEASE_MS = 60_000;
 
 /** A copy as user code has it. */
@@ -36,7 +38,7 @@ export class SimNode implements End {
   #next: number;
   readonly #clock: Clock;
   #isWoken = false;
-  #timerAt = Number.POSITIVE_INFINITY;
+  #timerAt = NEVER;
 
   constructor(rank: number, incarnation: number, clock: Clock, watcher: Watcher) {
     this.rank = rank;
@@ -119,11 +121,11 @@ export class SimNode implements End {
   #flush(): void {
     if (!this.isAlive) return;
     const dueAt = this.protocol.flush();
-    if (dueAt >= this.#timerAt || dueAt === Number.POSITIVE_INFINITY) return;
+    if (dueAt >= this.#timerAt || dueAt === NEVER) return;
     this.#timerAt = dueAt;
     this.#clock.after(dueAt - this.#clock.now, () => {
       if (this.#timerAt !== dueAt) return;
-      this.#timerAt = Number.POSITIVE_INFINITY;
+      this.#timerAt = NEVER;
       this.#flush();
     });
   }

@@ -53,11 +53,11 @@ export class World {
     }
     this.clock.run(this.clock.now + 10_000);
     for (const node of this.#live()) for (const handle of [...node.handles]) node.dispose(handle);
-    this.clock.run(this.clock.now + 4 * LEASE_MS);
+    this.clock.run(this.clock.now + 3.5 * LEASE_MS);
     for (const node of this.#live()) {
       for (const handle of [...node.handles]) node.dispose(handle);
     }
-    this.clock.run(this.clock.now + 60_000);
+    this.clock.run(this.clock.now + 20_000);
     for (const node of this.#live()) {
       const left = JSON.stringify(node.protocol.counts());
       if (/[1-9]/.test(left)) this.violations.push(`G2: worker ${node.rank} keeps ${left}`);
@@ -126,7 +126,7 @@ export class World {
     const connection = this.#random.pick([...node.connections.values()]);
     if (what < 103 && connection?.isOpenAt(node)) connection.close(node);
     else if (what < 106 && connection !== undefined) {
-      connection.mutedUntil = this.clock.now + this.#random.below(3 * LEASE_MS);
+      connection.mutedUntil = this.clock.now + this.#random.below(2 * LEASE_MS);
     } else if (what < 108) {
       node.isAlive = false;
       this.done.crashed++;
