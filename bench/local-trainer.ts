@@ -5,23 +5,20 @@
 import { optim, tf } from 'gradwire';
 import { Net } from '../examples/parameter-server/net.ts';
 import { type Batch, Batches } from '../examples/support/batches.ts';
-import { generateDigits } from '../examples/support/digits.ts';
-
-/** Images of generated digits, enough that a run does not learn them by heart. */
-const IMAGES = 1_920;
+import type { Dataset } from '../examples/support/dataset.ts';
+import { trainingDigits } from './data.ts';
 
 /** Options of the tutorial. */
 export const LEARNING_RATE = 0.03;
-const BATCH_SIZE = 32;
+export const BATCH_SIZE = 32;
 
-/** Batches of 32 generated digits without end; what it gives is freed on the next one. */
-export function endlessBatches(): AsyncGenerator<Batch, void, void> {
-  const digits = generateDigits({ count: IMAGES, seed: 1, split: 'train' });
-  const batches = new Batches(digits, {
-    batchSize: BATCH_SIZE,
-    epochs: Number.MAX_SAFE_INTEGER,
-  });
-  return batches[Symbol.asyncIterator]();
+/** Batches of 32 images without end, by default of generated digits; what it gives is freed on the next one. */
+export function endlessBatches(
+  dataset: Dataset = trainingDigits(),
+  seed: number = 1,
+): AsyncGenerator<Batch, void, void> {
+  const epochs = Number.MAX_SAFE_INTEGER;
+  return new Batches(dataset, { batchSize: BATCH_SIZE, seed, epochs })[Symbol.asyncIterator]();
 }
 
 /** The next of a sequence without end. */

@@ -1,119 +1,77 @@
 /** `npm run bench [-- SUITE...]`: measures, prints a table, and writes JSON when asked. */
-import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { autograd } from './autograd.ts';
-import type { Figure, Suite, SuiteOptions } from './harness.ts';
-import { hasPyTorch, runPyTorch } from './pytorch.ts';
-import { machineLine, table } from './report.ts';
+import { type Command, helpText, readCommand, UsageError } from './command.ts';
+import type { Figure, Suite } from './harness.ts';
+import { load, machine, machineLine } from './machine.ts';
+import { findPeer, type Peer } from './peer.ts';
+import { endOnSignals } from './processes.ts';
+import { json, table } from './report.ts';
 import { rpc } from './rpc.ts';
 import { tutorial } from './tutorial.ts';
 
 const SUITES: ReadonlyMap<string, Suite> = new Map(Object.entries({ tutorial, autograd, rpc }));
-const DEFAULT_ROUNDS = 5;
-
-const HELP = `usage: npm run bench [-- SUITE... flags]
-Suites: ${[...SUITES.keys()].join(', ')}; default all.
-
-  --json FILE         writes the figures there
-  --rounds N          rounds that count (default ${DEFAULT_ROUNDS})
-  --peer-script FILE  PyTorch's tutorial job, to run in turns with ours; needs --data
-  --data DIR          MNIST's four files, for the peer
-  --peer-python FILE  interpreter of the peer (default python3)
-  --peer-threads N    threads of each process of the peer (default 1)
-  --help              this text
-`;
-
-/** The command line is wrong; the message is one line for the user. */
-class UsageError extends Error {}
-
-const FLAGS = {
-  json: { type: 'string' },
-  rounds: { type: 'string', default: String(DEFAULT_ROUNDS) },
-  'peer-script': { type: 'string' },
-  data: { type: 'string' },
-  'peer-python': { type: 'string', default: 'python3' },
-  'peer-threads': { type: 'string', default: '1' },
-  help: { type: 'boolean', default: false },
-} as const;
-
-interface Command {
-  readonly suites: readonly string[];
-  readonly rounds: number;
-  readonly json: string | undefined;
-  readonly peer: SuiteOptions['peer'];
-  readonly python: string;
-}
-
-function readCommand(): Command | undefined {
-  const { values, positionals } = parse();
-  if (values.help) return undefined;
-  for (const name of positionals) {
-    if (SUITES.has(name)) continue;
-    throw new UsageError(`no suite ${name}: there are ${[...SUITES.keys()].join(', ')}`);
-  }
-  const { 'peer-script': script, data, 'peer-python': python } = values;
-  if ((script === undefined) !== (data === undefined)) {
-    throw new UsageError('--peer-script and --data go together');
-  }
-  const threads = count('--peer-threads', values['peer-threads']);
-  return {
-    suites: positionals.length === 0 ? [...SUITES.keys()] : [...new Set(positionals)],
-    rounds: count('--rounds', values.rounds),
-    json: values.json,
-    python,
-    peer:
-      script === undefined || data === undefined
-        ? undefined
-        : () => runPyTorch({ python, script, data, threads }),
-  };
-}
-
-function parse(): ReturnType<
-  typeof parseArgs<{ options: typeof FLAGS; allowPositionals: true; strict: true }>
-> {
-  try {
-    return parseArgs({ options: FLAGS, allowPositionals: true, strict: true });
-  } catch (error) {
-    const [line = ''] = (error as Error).message.split('\n');
-    throw new UsageError(line, { cause: error });
-  }
-}
-
-function count(flag: string, text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw new UsageError(`${flag} is ${text}, expected a whole number of at least 1`);
-}
 
 async function main(): Promise<void> {
-  const command = readCommand();
+  const names = [...SUITES.keys()];
+  const command = readCommand(process.argv.slice(2), names);
   if (command === undefined) {
-    process.stdout.write(HELP);
+    process.stdout.write(helpText(names));
     return;
   }
-  const machine = machineLine();
-  console.log(machine);
-  const figures: Figure[] = [];
+  // Better now than after the measurement.
+  if (command.json !== undefined) checkWritable(command.json);
+  // One thread wherever a figure does not say otherwise, in this process and in its children.
+  process.env['GRADWIRE_THREADS'] = '1';
+  endOnSignals();
+  console.log(machineLine());
   const peer = await usablePeer(command);
+  const figures: Figure[] = [];
   for (const name of command.suites) {
-    const suite = SUITES.get(name) as Suite;
-    const note = (line: string): void => console.log(`${name}: ${line}`);
-    const options = { rounds: command.rounds, note, ...(peer === undefined ? {} : { peer }) };
-    const measured = await suite(options);
+    const measured = await runSuite(name, command, peer);
     process.stdout.write(table(measured));
     figures.push(...measured);
   }
-  if (command.json === undefined) return;
-  writeFileSync(command.json, `${JSON.stringify({ machine, figures }, null, 2)}\n`);
+  console.log(`load ${load().toFixed(2)} at the end`);
+  if (command.json !== undefined) writeFileSync(command.json, json(figures));
 }
 
-async function usablePeer({ suites, peer, python }: Command): Promise<SuiteOptions['peer']> {
-  if (peer === undefined || !suites.includes('tutorial')) return undefined;
-  if (await hasPyTorch(python)) return peer;
-  throw new UsageError(`${python} cannot import torch: name another one by --peer-python`);
+async function runSuite(
+  name: string,
+  { rounds, data }: Command,
+  peer: Peer | undefined,
+): Promise<readonly Figure[]> {
+  const suite = SUITES.get(name) as Suite;
+  const note = (line: string): void => console.log(`${name}: ${line}`);
+  const before = load();
+  const measured = await suite({ rounds, data, peer, note });
+  const shared = { ...machine(), load: [before, load()], rounds };
+  return measured.map((one) => ({ ...one, conditions: { ...shared, ...one.conditions } }));
+}
+
+/** Says which peer there is. */
+async function usablePeer({ peer: python }: Command): Promise<Peer | undefined> {
+  const found = python === 'none' ? 'no peer, as asked' : await findPeer(python);
+  if (typeof found === 'string') {
+    console.log(found);
+    return undefined;
+  }
+  console.log(`peer: ${found.about}`);
+  return found;
+}
+
+/** @throws UsageError */
+function checkWritable(file: string): void {
+  try {
+    closeSync(openSync(file, 'a'));
+  } catch (error) {
+    throw new UsageError(`--json ${file} cannot be written: ${(error as Error).message}`);
+  }
 }
 
 main().catch((error: Error) => {
-  console.error(error instanceof UsageError ? error.message : error.stack);
-  process.exit(error instanceof UsageError ? 2 : 1);
+  // What the user can mend is one line; anything else is a bug and shows where.
+  const isUsage = error instanceof UsageError || error.name === 'DataError';
+  console.error(isUsage ? error.message : error.stack);
+  process.exit(isUsage ? 2 : 1);
 });

@@ -52,6 +52,10 @@ export class World {
       this.clock.run(this.clock.now + this.#random.below(2 * STEP_MS));
     }
     this.clock.run(this.clock.now + 10_000);
+    for (const node of this.#isRough ? [] : this.#live()) {
+      const { pending, children } = node.protocol.counts();
+      if (pending + children > 0) this.violations.push(`worker ${node.rank} still waits`);
+    }
     for (const node of this.#live()) for (const handle of [...node.handles]) node.dispose(handle);
     this.clock.run(this.clock.now + 3.5 * LEASE_MS);
     for (const node of this.#live()) {
