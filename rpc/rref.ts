@@ -75,7 +75,8 @@ let hasHandle: (value: object) => boolean;
 /**
  * A reference to an object that lives on one worker, its owner, and is freed when no reference to it is left. It can be
  * sent to any worker of the group, at any depth of a value. Let go of it by `using` or `dispose`; what is not is let go
- * of when it is collected as garbage. PyTorch: `torch.distributed.rpc.RRef`.
+ * of when it is collected as garbage. So it is with references among a handler's arguments, too: whether the handler has
+ * kept them somewhere cannot be known at its end. When the owner is gone every use fails with `owner_died`. PyTorch: `torch.distributed.rpc.RRef`.
  */
 export class RRef<T> implements Disposable {
   readonly #handle: Handle;

@@ -88,7 +88,7 @@ export interface Worker extends AsyncDisposable {
    * then ends connections and frees everything. Further calls give the same report; stricter limits of theirs take effect:
    * `shutdown({ graceful: false })` cuts short one that waits. PyTorch: `rpc.shutdown`.
    *
-   * @throws GradwireError (as rejection) `invalid_argument`
+   * @throws GradwireError (as rejection) `invalid_argument`; `rref_leaked` if asked for
    */
   shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
 }

@@ -51,7 +51,7 @@ export class World {
       this.#step();
       this.clock.run(this.clock.now + this.#random.below(2 * STEP_MS));
     }
-    this.clock.run(this.clock.now + 10_000);
+    this.clock.run(this.clock.now + 40_000);
     for (const node of this.#isRough ? [] : this.#live()) {
       const { pending, children } = node.protocol.counts();
       if (pending + children > 0) this.violations.push(`worker ${node.rank} still waits`);
