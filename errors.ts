@@ -28,6 +28,8 @@ export const ERROR_CODES = {
   remote_error: 'the remote function threw',
   unknown_rref: 'the owner does not know this reference',
   rref_disposed: 'the reference was disposed here',
+  owner_died: 'the worker that owned the object is gone, and the object with it',
+  rref_leaked: 'references were not let go of before the shutdown',
   not_owner: 'only the owner of the reference can do this',
   unknown_context: 'this worker knows no autograd context of this id',
   context_released: 'the autograd context is over',

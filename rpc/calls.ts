@@ -7,7 +7,7 @@ import type { RpcFuture } from './future.ts';
 import type { Members } from './members.ts';
 import type { MessageKind } from './message.ts';
 import { checkTimeout } from './options.ts';
-import type { Request } from './pending.ts';
+import type { Needed, Request } from './pending.ts';
 import { RemoteStream, type StreamRun, type StreamSink } from './remote-stream.ts';
 import { MAX_WAITING_ITEMS } from './stream-outlet.ts';
 import type { CallOptions, StreamOptions } from './types.ts';
@@ -25,13 +25,9 @@ export interface Call {
   /** What is asked, for error messages. */
   readonly what: string;
   readonly order?: readonly string[];
+  /** What is needed until the answer. */
+  readonly during?: readonly Needed[];
   readonly options: CallOptions | undefined;
-}
-
-/** How an object is made: by a function or class, or by a method of another object. */
-export interface Creation extends Omit<Call, 'kind' | 'head' | 'order'> {
-  /** Name of the function or class, or reference and method. */
-  readonly target: readonly string[];
 }
 
 /** The worker that asks. */

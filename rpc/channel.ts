@@ -110,10 +110,11 @@ export class Channel {
     return this.#over;
   }
 
-  /** Ends the channel at once; what comes from the other side is not heard any more. */
-  cut(): void {
+  /** Ends the channel at once, as if it had broken; what comes from the other side is not heard any more. */
+  cut(reason: Error): void {
+    if (this.#state === 'closed') return;
     this.#connection.close();
-    this.#closed(new Error('cut off: the peer belongs to the group no longer'));
+    this.#closed(reason);
   }
 
   #urgent(kind: MessageKind, packet: Outgoing['packet']): void {
@@ -161,9 +162,7 @@ export class Channel {
     try {
       receive();
     } catch (error) {
-      const reason = error as Error;
-      this.#connection.close();
-      this.#closed(reason);
+      this.cut(error as Error);
     }
   }
 

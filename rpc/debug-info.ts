@@ -30,8 +30,6 @@ export function agentInfo({ endpoint, asyncCalls }: Counted): DebugInfo {
 }
 
 export function rrefInfo({ references }: Counted): DebugInfo {
-  return {
-    'rref.numOwnerRrefs': references.ownedCount,
-    'rref.numUserRrefs': references.copyCount,
-  };
+  const counts = Object.entries(references.debugInfo());
+  return Object.fromEntries(counts.map(([name, count]) => [`rref.${name}`, count]));
 }

@@ -67,7 +67,7 @@ export class Endpoint {
     });
     this.#incoming = new IncomingRequests({
       interceptors: options.interceptors,
-      extensions: options.extensions.incoming,
+      extensions: options.extensions,
       deadlines: this.#deadlines,
       enter: options.enter,
       packItem: ({ peer, id }, body) => {
@@ -122,9 +122,9 @@ export class Endpoint {
     });
   }
 
-  /** Ends the connection to a peer that is heard no longer, at once. */
-  cut(peer: number): void {
-    this.#lanes.cut(peer);
+  /** Ends the connection to a peer, who counts as dead from now on and is heard no longer. */
+  cut(peer: number, reason: Error): void {
+    this.#lanes.cut(peer, reason);
   }
 
   isConnected(peer: number): boolean {
@@ -252,6 +252,8 @@ export class Endpoint {
       this.#began(message.kind);
       this.#incoming.request(peer, message);
     }
+    // Only requests wait for confirmations.
+    this.#options.extensions.unconfirmed.length = 0;
   }
 
   #answer(peer: number, { kind, id, bytes }: RawMessage): void {

@@ -9,8 +9,11 @@ import { Head } from './head.ts';
 import type { Made } from './holds.ts';
 import type { Incoming } from './incoming.ts';
 import type { Members } from './members.ts';
-import type { References, RRefId } from './references.ts';
+import type { RRefId } from './reference-ids.ts';
+import { readNotices } from './reference-notices.ts';
+import type { References } from './references.ts';
 import { type AnyFunction, asClass, isRegisteredInstance, lookUp, methodOf } from './registry.ts';
+import { typeName } from './type-name.ts';
 import { valueClassOf } from './value-classes.ts';
 
 export interface Serving {
@@ -49,8 +52,11 @@ export function serve(serving: Serving): void {
     const head = new Head(request.head);
     const [id, fork] = [head.id(0), head.fork(1)];
     const what = head.text(head.length > 3 ? 3 : 2);
-    const settle = references.create(id);
-    references.addFork(id, fork, request.peer);
+    const settle = references.create(id, fork, request.peer);
+    if (settle === undefined) {
+      const message = `nobody waits for ${what} any more: its reference was let go of`;
+      throw new GradwireError('unknown_rref', message, { maybeExecuted: false });
+    }
     try {
       const made = await make(head, request, serving);
       request.takeScope();
@@ -63,15 +69,12 @@ export function serve(serving: Serving): void {
     return null;
   });
 
-  endpoint.handle('fork', (request) => {
-    const head = new Head(request.head);
-    const holder = head.rank(2);
-    if (!members.isGone(holder)) references.addFork(head.id(0), head.fork(1), holder);
+  endpoint.handle('type', async (request) => {
+    return typeName(await borrowed(references, new Head(request.head).id(0), request));
   });
 
-  endpoint.handle('drop', (request) => {
-    const head = new Head(request.head);
-    references.dropFork(head.id(0), head.fork(1), request.peer);
+  endpoint.handle('references', ({ peer, head }) => {
+    if (!members.isGone(peer)) references.receive(peer, readNotices(head));
   });
 
   endpoint.handle('gather', (request) => gathered(barriers, members, request));
@@ -105,7 +108,13 @@ function delivered({ outlet }: Incoming, result: unknown, keep?: () => void): un
   return outlet === undefined ? result : outlet.deliver(result, keep);
 }
 
-/** Runs a method; tensors that it stores in its object stay there (D7). */
+/** Methods that run, by object. */
+const running: WeakMap<object, Set<Incoming>> = new WeakMap();
+
+/**
+ * Runs a method; tensors that it stores in its object stay there (D7), and those that they replace stay until the other
+ * methods that run on the object by then are done.
+ */
 async function callMethod(
   target: unknown,
   method: string,
@@ -114,11 +123,19 @@ async function callMethod(
 ): Promise<unknown> {
   const run = methodOf(target, method);
   const args = argumentsOf(request);
+  const object = target as object;
+  const others = running.get(object) ?? new Set();
+  running.set(object, others.add(request));
   request.begin();
-  const keep = (): void => keepStored(target as object, request.scope);
+  const keep = (): void => {
+    const replaced = keepStored(object, request.scope);
+    if (replaced.length === 0) return;
+    for (const other of others) if (other !== request) other.after(holdTensors(replaced));
+  };
   try {
     return await delivered(request, asyncCalls.answer(run, method, run.apply(target, args)), keep);
   } finally {
+    others.delete(request);
     keep();
   }
 }

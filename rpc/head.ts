@@ -1,6 +1,6 @@
 /** Checks of the fields of a message's head, which a peer may have made up. Pure. */
 import { GradwireError } from '../errors.ts';
-import type { ForkId, RRefId } from './references.ts';
+import type { ForkId, RRefId } from './reference-ids.ts';
 
 const ID = /^\d{1,10}\.\d{1,16}$/;
 
@@ -25,6 +25,11 @@ export class Head {
     const value = this.#fields[index];
     if (typeof value === 'string') return value;
     throw malformed(`no text in field ${index}`);
+  }
+
+  /** A whole number that is not negative. */
+  count(index: number): number {
+    return asCount(this.#fields[index]);
   }
 
   rank(index: number): number {
@@ -67,8 +72,12 @@ export class Head {
 }
 
 function asRank(value: unknown): number {
+  return asCount(value, 'a rank that is none');
+}
+
+function asCount(value: unknown, what = 'a number that is none'): number {
   if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
-  throw malformed('a rank that is none');
+  throw malformed(what);
 }
 
 function malformed(what: string): GradwireError {

@@ -12,10 +12,11 @@ import type { IncomingTrace, Interceptor } from './interceptor.ts';
 import type { MessageKind } from './message.ts';
 import { unpack } from './packet.ts';
 import type { Parcel } from './parcel.ts';
+import type { PeerExtensions } from './reference-extension.ts';
 import { isOwnField, type RequestMeta, readMeta } from './request-meta.ts';
 import { RunningCall } from './running-call.ts';
 import { StreamOutlet } from './stream-outlet.ts';
-import type { Extension } from './value-codec.ts';
+import { WaitingRequests } from './waiting-requests.ts';
 
 const debug = debuglog('gradwire');
 
@@ -65,7 +66,7 @@ export interface Answer {
 
 export interface IncomingOptions {
   readonly interceptors: readonly Interceptor[];
-  readonly extensions: ReadonlyMap<number, Extension>;
+  readonly extensions: Pick<PeerExtensions, 'incoming' | 'unconfirmed'>;
   readonly deadlines: Deadlines;
   /** Runs a handler as this worker, called by `peer`. */
   enter<R>(peer: number, call: RunningCall | undefined, work: () => R): R;
@@ -84,6 +85,7 @@ const NOTICE_EXTENSIONS = byTag(COMMON_EXTENSIONS);
 export class IncomingRequests {
   readonly #options: IncomingOptions;
   readonly #handlers = new Map<MessageKind, Handler>();
+  readonly #waiting = new WaitingRequests();
   #running = 0;
   /** What runs, meetings excepted, by caller and id. */
   readonly #calls = new Map<number, Map<number, RunningCall>>();
@@ -201,7 +203,8 @@ export class IncomingRequests {
       finish('failure', toWire(error, hasBegun));
     };
     try {
-      const unpacked = scope.run(() => unpack(bytes, this.#options.extensions));
+      const { incoming: extensions, unconfirmed } = this.#options.extensions;
+      const unpacked = scope.run(() => unpack(bytes, extensions));
       const { head, body, tensors } = unpacked;
       const meta = readMeta(unpacked.meta);
       const { timeoutMs } = meta;
@@ -227,7 +230,9 @@ export class IncomingRequests {
         after: (work) => over.push(work),
       };
       const work = (): unknown => this.#run(incoming, [...traces.values()]);
-      const result = this.#options.enter(peer, call, work);
+      const run = (): unknown => this.#options.enter(peer, call, work);
+      const before = this.#waiting.before(incoming, unconfirmed);
+      const result = before === undefined ? run() : before.then(run);
       if (!isThenable(result)) return finish('reply', result);
       Promise.resolve(result).then((value) => finish('reply', value), failed);
     } catch (error) {

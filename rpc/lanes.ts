@@ -54,8 +54,8 @@ export class Lanes {
   }
 
   /** Ends the connection to a peer that is heard no longer, at once. */
-  cut(peer: number): void {
-    this.#lanes.get(peer)?.channel?.cut();
+  cut(peer: number, reason: Error): void {
+    this.#lanes.get(peer)?.channel?.cut(reason);
   }
 
   #add(peer: number): Lane {

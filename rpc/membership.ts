@@ -173,7 +173,7 @@ export class Membership {
 
   #follow(effects: readonly RosterEffect[]): void {
     for (const effect of effects) {
-      if (effect.type === 'cut') this.#host.endpoint.cut(effect.rank);
+      if (effect.type === 'cut') this.#host.endpoint.cut(effect.rank, cutOff());
       else if (effect.type === 'dial') this.#dial(effect.seat);
       else {
         const held = this.#held.take(effect.seat.incarnation);
@@ -273,4 +273,8 @@ export class Membership {
   #leftMs(): number {
     return Math.max(1, this.#deadline - performance.now());
   }
+}
+
+function cutOff(): Error {
+  return new Error('cut off: the peer belongs to the group no longer');
 }

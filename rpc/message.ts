@@ -8,14 +8,14 @@ export const MESSAGES = {
   method: 2, //      [rref id, method], arguments: run a method of the object behind an RRef, answer with its result
   remote: 3, //      [rref id, fork id, name | object's rref id, method], arguments: make an object and keep it behind an RRef
   fetch: 4, //       [rref id]: answer with the value of an RRef
+  type: 7, //        [rref id]: answer with the name of the class of the object behind an RRef
 
   // About the request whose id the message has. Payload u48.
   cancel: 5, //      its caller waits no longer
   streamCredit: 6, // that many more items of its stream may come
 
-  // Upkeep of references: notices, in order with everything else on the pair's connection.
-  fork: 8, //        [rref id, fork id, rank]: to the owner: I passed the reference on to that worker
-  drop: 9, //        [rref id, fork id]: to the owner: this copy of the reference is gone
+  // Upkeep of references.
+  references: 8, //  notice: [number of the first, how many have come, (kind, rref id, fork id) ...]: see reference-notices.ts
 
   // The group.
   barrier: 12, //    [key, ranks, is tolerant, vote]: request, answered when all those ranks have asked for the same key

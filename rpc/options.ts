@@ -42,6 +42,12 @@ export interface InitOptions {
   readonly maxInFlightCalls?: number;
   /** Calls to one worker that may be held; further ones are refused as `overloaded`. Default: 10,000. */
   readonly maxQueuedCalls?: number;
+  /**
+   * How long a worker that shares references may be silent, in ms, before its connection is ended and what it held is
+   * freed. For machines that vanish: a process that ends is noticed at once. Must be longer than any stretch of
+   * work in which a worker does not return to its event loop. Default: 300,000.
+   */
+  readonly referenceLeaseMs?: number;
   /** Tensor engine to start, on GRADWIRE_THREADS threads. Default: GRADWIRE_ENGINE, else wasm. */
   readonly engine?: EngineName;
 }
@@ -85,6 +91,7 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     maxMessageBytes: options.maxMessageBytes ?? 1024 ** 3,
     maxInFlightCalls: options.maxInFlightCalls ?? 10_000,
     maxQueuedCalls: options.maxQueuedCalls ?? 10_000,
+    referenceLeaseMs: options.referenceLeaseMs ?? 300_000,
     ...pick('host', options.host),
     ...pick('token', options.token ?? text('GRADWIRE_TOKEN', env)),
     ...pick('engine', options.engine),
@@ -107,6 +114,7 @@ function check(options: ResolvedOptions): void {
   }
   checkTimeout('initTimeoutMs', options.initTimeoutMs);
   checkTimeout('timeoutMs', options.timeoutMs);
+  checkTimeout('referenceLeaseMs', options.referenceLeaseMs);
   const { transport } = options;
   if (!isTransport(transport)) {
     const given = typeof transport === 'string' ? transport : `(${typeof transport})`;

@@ -25,6 +25,14 @@ export interface Request extends Message {
   readonly isNested?: boolean;
   /** The answer is a stream of items, of which so many may come before more are asked for. */
   readonly stream?: StreamRequest;
+  /** What must stay while the answer is waited for. */
+  readonly during?: readonly Needed[];
+}
+
+/** What a request needs until it is answered. */
+export interface Needed {
+  hold(): void;
+  letGo(): void;
 }
 
 export interface StreamRequest {
@@ -65,6 +73,8 @@ export interface PendingOptions {
   abandon(request: Request, parcel: Parcel): boolean;
 }
 
+const NOTHING: readonly never[] = [];
+
 export class PendingRequests {
   readonly #entries = new Map<number, Entry>();
   readonly #options: PendingOptions;
@@ -87,6 +97,7 @@ export class PendingRequests {
     parcel.id = id;
     const { kind, timeoutMs, signal } = request;
     if (kind === 'barrier') this.#meetings++;
+    for (const needed of request.during ?? NOTHING) needed.hold();
     return new RpcFuture<unknown>((resolve, reject) => {
       const startedAt = performance.now();
       const deadline = this.#options.deadlines.add(timeoutMs, () => this.#expire(id));
@@ -164,6 +175,7 @@ export class PendingRequests {
     if (request.kind === 'barrier') this.#meetings--;
     deadline.cancel();
     stopListening?.();
+    for (const needed of request.during ?? NOTHING) needed.letGo();
     this.#options.ended(request.kind, parcel);
     return entry;
   }

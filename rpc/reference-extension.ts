@@ -2,7 +2,6 @@
 import { GradwireError } from '../errors.ts';
 import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { Head } from './head.ts';
-import type { ForkId, RRefId } from './references.ts';
 import { Handle, handleOf, isRRef, type ReferenceHost, type RRef, referenceTo } from './rref.ts';
 import type { Extension } from './value-codec.ts';
 import type { WorkerInfo } from './worker-info.ts';
@@ -13,17 +12,6 @@ export interface Forking {
   readonly host: ReferenceHost;
   /** The member of this rank. */
   infoOf(rank: number): WorkerInfo | undefined;
-  /** Tells the owner that `holder` has a copy, or that this copy is gone. */
-  announce(notice: Notice): void;
-}
-
-export interface Notice {
-  readonly kind: 'fork' | 'drop';
-  readonly id: RRefId;
-  readonly fork: ForkId;
-  readonly owner: number;
-  /** Rank of the worker that has the copy. */
-  readonly holder: number;
 }
 
 /** What the values of messages to or from one peer may hold beyond plain ones. */
@@ -31,22 +19,23 @@ export interface PeerExtensions {
   /** @param undo is filled with what must be done should the message not be sent after all */
   outgoing(peer: number, undo: (() => void)[]): readonly Extension[];
   readonly incoming: ReadonlyMap<number, Extension>;
+  /** References that came since this was emptied and that their owners are not known to count. */
+  readonly unconfirmed: Handle[];
 }
 
 export function peerExtensions(forking: Forking): PeerExtensions {
-  const incoming = incomingReferences(forking);
+  const unconfirmed: Handle[] = [];
+  const incoming = incomingReferences(forking, unconfirmed);
   return {
     outgoing: (peer, undo) => [outgoingReferences(forking, peer, undo), ...COMMON_EXTENSIONS],
     incoming: byTag([incoming, ...COMMON_EXTENSIONS]),
+    unconfirmed,
   };
 }
 
-/**
- * The owner is told before the message leaves, not after: so that the sender may let go of its own copy at once, however
- * long the message takes.
- */
+/** The sender may let go of its own copy at once: it stays for as long as the new one needs it. */
 function outgoingReferences(
-  { host, announce }: Forking,
+  { host }: Forking,
   peer: number,
   undo: (() => void)[],
 ): Extension<RRef<unknown>> {
@@ -54,29 +43,24 @@ function outgoingReferences(
     tag: TAG,
     is: isRRef,
     encode: (rref) => {
-      const { id, owner, host: at } = handleOf(rref);
-      if (at !== host) {
-        const message = `${rref} belongs to the worker ${at.info.name}, not to ${host.info.name}`;
+      const handle = handleOf(rref);
+      if (handle.host !== host) {
+        const message = `${rref} belongs to the worker ${handle.host.info.name}, not to ${host.info.name}`;
         throw new GradwireError('unsupported_value', message);
       }
-      const { references, info } = host;
-      const fork = references.newForkId();
-      if (owner.id === info.id) {
-        references.addFork(id, fork, peer);
-        undo.push(() => references.dropFork(id, fork, info.id));
-      } else {
-        const notice = { id, fork, owner: owner.id, holder: peer };
-        announce({ kind: 'fork', ...notice });
-        undo.push(() => announce({ kind: 'drop', ...notice }));
-      }
-      return [id, fork, owner.id];
+      const passed = host.references.pass(handle, peer);
+      undo.push(passed.undo);
+      return [handle.id, passed.fork, handle.owner.id];
     },
     decode: refuse,
   };
 }
 
 /** For a message that came from another worker. */
-function incomingReferences({ host, infoOf }: Forking): Extension<RRef<unknown>> {
+function incomingReferences(
+  { host, infoOf }: Forking,
+  unconfirmed: Handle[],
+): Extension<RRef<unknown>> {
   return {
     tag: TAG,
     is: isRRef,
@@ -91,8 +75,9 @@ function incomingReferences({ host, infoOf }: Forking): Extension<RRef<unknown>>
           `a reference of the unknown rank ${head.rank(2)}`,
         );
       }
-      if (owner.id !== host.info.id) host.references.addCopy(id, fork, owner.id);
-      return referenceTo(new Handle(host, owner, id, fork));
+      const handle = new Handle(host, owner, id, fork);
+      if (!host.references.arrive(handle)) unconfirmed.push(handle);
+      return referenceTo(handle);
     },
   };
 }

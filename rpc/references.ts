@@ -1,70 +1,103 @@
 /**
- * The references of one worker: the objects it owns and who holds them, and the references to others' objects that it
- * holds. Every copy of a reference on a worker is a fork with an id of its own, which begins with the rank of the worker
- * that made it; the object is freed when the last fork is gone and nobody uses it.
- *
- * Why no acknowledgements: messages of a pair arrive in order. A worker that passes a reference on tells the owner so
- * (`fork`) before it could tell it that its own copy is gone (`drop`), so the owner never sees the count at zero in
- * between; should the new holder's `drop` be faster than that `fork`, the owner remembers it. Carries guarantee G6.
+ * The references of one worker: the objects that it owns, with what their creations gave, and its copies of references
+ * anywhere. Who holds what is decided by `reference-protocol.ts`; here are the values, the promises and the timer.
  */
 import { GradwireError } from '../errors.ts';
-import { BoundedSet } from './bounded-set.ts';
-import { Deadlines } from './deadlines.ts';
-import { Holds, type Made } from './holds.ts';
-import { quietly } from './quietly.ts';
+import { outside } from '../tensor/index.ts';
+import { type Deadline, Deadlines } from './deadlines.ts';
+import { type Outcome, OwnedValues } from './owned-values.ts';
+import type { ForkId, RRefId } from './reference-ids.ts';
+import type { NoticePacket } from './reference-notices.ts';
+import { type Loss, ReferenceProtocol } from './reference-protocol.ts';
 
-export type RRefId = string & { readonly __brand: 'RRefId' };
-export type ForkId = string & { readonly __brand: 'ForkId' };
-
-const REMEMBERED = 10_000;
-
-/** What a finished creation leaves behind. */
-export type Outcome = Made | { readonly error: Error };
-
-interface Owned {
+/** One copy as its user has it. */
+export interface HeldCopy {
   readonly id: RRefId;
-  readonly value: Promise<unknown>;
-  /** Holders by fork; a fork of this worker itself counts too. */
-  readonly forks: Map<ForkId, number>;
-  /** Forks that were dropped before they were announced. */
-  readonly dropped: Set<ForkId>;
-  readonly settle: (outcome: Outcome) => void;
-  /** Requests that wait for the creation to arrive. */
-  readonly onCreated: Set<() => void>;
-  /** Whether the creation has arrived; it may still be running. */
-  isCreated: boolean;
-  /** Requests that work with the object. */
-  uses: number;
-  made: Made | undefined;
+  readonly fork: ForkId;
+  readonly owner: { readonly id: number; readonly name: string };
+  /** Why it cannot be used. */
+  failure: Error | undefined;
+}
+
+export interface ReferenceOptions {
+  /** Rank of the worker. */
+  readonly self: number;
+  /** After how long a silence of a peer that shares references its connection is ended. */
+  readonly leaseMs: number;
+  /** Number of the first name that is given. */
+  readonly firstNumber: number;
+  nameOf(peer: number): string;
+  send(peer: number, packet: NoticePacket): void;
+  /** Ends the connection to a peer that was silent for the lease. */
+  cut(peer: number, reason: Error): void;
+}
+
+interface Waiter {
+  resolve(): void;
+  reject(error: Error): void;
 }
 
 export class References {
-  readonly #self: number;
-  readonly #owned = new Map<RRefId, Owned>();
-  /** Objects that were there and have been freed. */
-  readonly #freed = new BoundedSet<RRefId>(REMEMBERED);
-  readonly #holds = new Holds();
-  readonly #copies = new Map<ForkId, { id: RRefId; owner: number }>();
-  readonly #departed = new Set<number>();
+  readonly #protocol: ReferenceProtocol;
+  readonly #values: OwnedValues;
+  /** The copies that users of this worker have not let go of. */
+  readonly #copies = new Map<ForkId, HeldCopy>();
+  readonly #waiting = new Map<ForkId, Waiter[]>();
   readonly #deadlines = new Deadlines();
+  readonly #self: number;
+  #timer: Deadline | undefined;
+  #timerAt: number = Number.POSITIVE_INFINITY;
+  #isWoken = false;
   #next: number;
   #isClosed = false;
 
-  /**
-   * @param self rank of the worker
-   * @param firstId where its ids begin: those of another worker that had this rank before must not come again
-   */
-  constructor(self: number, firstId = 1) {
+  constructor({ self, leaseMs, firstNumber, nameOf, send, cut }: ReferenceOptions) {
     this.#self = self;
-    this.#next = firstId;
+    this.#next = firstNumber;
+    this.#values = new OwnedValues(this.#deadlines);
+    const effects = {
+      wake: () => this.#wake(),
+      send,
+      free: (id: RRefId) => this.#values.free(id),
+      abandon: (id: RRefId) => this.#values.abandon(id, neverMade()),
+      confirmed: (fork: ForkId) => this.#settled(fork, undefined),
+      lost: (fork: ForkId, why: Loss) => this.#lost(fork, why),
+      expire: (peer: number) => {
+        cut(peer, silence(nameOf(peer), leaseMs));
+        // Also one that this worker was never connected to.
+        this.#protocol.peerGone(peer);
+      },
+    };
+    this.#protocol = new ReferenceProtocol(self, effects, leaseMs, () => performance.now());
   }
 
+  /** Objects of this worker. */
   get ownedCount(): number {
-    return this.#owned.size;
+    return this.#isClosed ? 0 : this.#protocol.counts().owned;
   }
 
+  /** Copies of references to others' objects that are held here, for whatever reason. */
   get copyCount(): number {
-    return this.#copies.size;
+    return this.#isClosed ? 0 : this.#protocol.counts().copies;
+  }
+
+  /** PyTorch: the counters of the RRef context in `_get_debug_info`. Local objects that were never shared do not count. */
+  debugInfo(): Readonly<Record<string, number>> {
+    const { owned, shared, forks, copies, pending, children } = this.#protocol.counts();
+    return {
+      numOwnerRrefs: shared,
+      numLocalObjects: owned - shared,
+      numForks: forks,
+      numUserRrefs: copies,
+      numPendingUsers: pending,
+      numPendingChildren: children,
+    };
+  }
+
+  /** The copies that nobody let go of, as text. */
+  held(): readonly string[] {
+    const holders = [...this.#copies.values()].filter(({ failure }) => failure === undefined);
+    return holders.map(({ id, owner }) => `RRef ${id} of ${owner.name}`);
   }
 
   newId(): RRefId {
@@ -77,56 +110,15 @@ export class References {
 
   // The owner's side.
 
-  /** An object of this worker, to be settled when it is there. */
-  create(id: RRefId): (outcome: Outcome) => void {
-    const owned = this.#entry(id);
-    owned.isCreated = true;
-    for (const tell of owned.onCreated) tell();
-    return owned.settle;
-  }
-
-  addFork(id: RRefId, fork: ForkId, holder: number): void {
-    if (this.#freed.has(id)) return;
-    const owned = this.#entry(id);
-    if (!owned.dropped.delete(fork)) owned.forks.set(fork, holder);
-    else this.#freeIfUnheld(owned);
-  }
-
-  /** @param from rank of the worker that says so */
-  dropFork(id: RRefId, fork: ForkId, from: number): void {
-    const owned = this.#owned.get(id);
-    if (owned?.forks.delete(fork)) return this.#freeIfUnheld(owned);
-    const maker = makerOf(fork);
-    // The maker's announcement would have come before its own drop, ours are known at once, the dead announce nothing.
-    const mayStillCome = maker !== from && maker !== this.#self && !this.#departed.has(maker);
-    if (mayStillCome && !this.#freed.has(id)) this.#entry(id).dropped.add(fork);
-  }
-
-  /** A worker is gone with all that it held, and with all that it would have announced. */
-  dropHolder(holder: number): void {
-    this.#departed.add(holder);
-    for (const owned of this.#owned.values()) {
-      for (const [fork, rank] of owned.forks) if (rank === holder) owned.forks.delete(fork);
-      for (const fork of owned.dropped) if (makerOf(fork) === holder) owned.dropped.delete(fork);
-      if (owned.isCreated) this.#freeIfUnheld(owned);
-      else if (makerOf(owned.id) === holder) this.#abandon(owned);
-    }
-  }
-
-  /** A worker has come, perhaps with the rank of one that is gone: what it announces counts. */
-  addHolder(holder: number): void {
-    this.#departed.delete(holder);
+  /** An object of this worker, to be settled when it is there. Undefined: its maker does not want it any more. */
+  create(id: RRefId, fork: ForkId, holder: number): ((outcome: Outcome) => void) | undefined {
+    if (!this.#protocol.create(id, fork, holder)) return undefined;
+    return this.#values.create(id);
   }
 
   /** Keeps the object, whether or not it is there yet, until the result is called. */
   borrow(id: RRefId): () => void {
-    if (this.#freed.has(id)) return () => {};
-    const owned = this.#entry(id);
-    owned.uses++;
-    return () => {
-      owned.uses--;
-      this.#freeIfUnheld(owned);
-    };
+    return this.#protocol.borrow(id) ? () => this.#protocol.giveBack(id) : () => {};
   }
 
   /**
@@ -138,112 +130,142 @@ export class References {
    */
   async value(id: RRefId, timeoutMs: number): Promise<unknown> {
     if (this.#isClosed) throw closed();
-    if (this.#freed.has(id)) {
+    if (!this.#protocol.borrow(id)) {
       throw new GradwireError('unknown_rref', `the object of reference ${id} has been freed`);
     }
-    const giveBack = this.borrow(id);
     try {
-      const owned = this.#entry(id);
-      if (!owned.isCreated) await this.#creation(owned, timeoutMs);
-      return await owned.value;
+      return await this.#values.get(id, timeoutMs);
     } finally {
-      giveBack();
+      this.#protocol.giveBack(id);
     }
   }
 
   // The user's side.
 
-  addCopy(id: RRefId, fork: ForkId, owner: number): void {
-    if (!this.#isClosed) this.#copies.set(fork, { id, owner });
+  /** A copy of something new: this worker asked the owner for it, or made it. */
+  begin(copy: HeldCopy): void {
+    this.#add(copy);
+    if (!this.#isClosed) this.#protocol.begin(copy.id, copy.fork, copy.owner.id);
   }
 
-  /** Forgets a copy; true if it was still held, and then the owner must be told. */
-  dropCopy(fork: ForkId): boolean {
-    return this.#copies.delete(fork);
+  /** The answer to the creation tells that the owner counts the copy, or why it cannot be used. */
+  awaitCreation(copy: HeldCopy & { readonly creation: Promise<unknown> | undefined }): void {
+    copy.creation?.then(
+      () => this.#protocol.created(copy.fork),
+      (error) => {
+        copy.failure ??= error;
+      },
+    );
+  }
+
+  /** A copy came in a message. @returns whether the owner is known to count it */
+  arrive(copy: HeldCopy): boolean {
+    this.#add(copy);
+    if (this.#isClosed) return false;
+    const fate = this.#protocol.arrive(copy.id, copy.fork, copy.owner.id);
+    if (fate === 'freed' || fate === 'owner-gone') copy.failure = lossOf(copy, fate);
+    return fate === 'confirmed';
+  }
+
+  /** Resolves when the owner counts the copy. @throws GradwireError (as rejection) `unknown_rref`, `owner_died` */
+  confirmation(copy: HeldCopy): Promise<void> {
+    if (copy.failure !== undefined) return Promise.reject(copy.failure);
+    if (this.#protocol.isConfirmed(copy.fork)) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const waiters = this.#waiting.get(copy.fork) ?? [];
+      waiters.push({ resolve, reject });
+      this.#waiting.set(copy.fork, waiters);
+    });
+  }
+
+  isConfirmed(copy: HeldCopy): boolean {
+    return this.#protocol.isConfirmed(copy.fork);
+  }
+
+  /** A copy leaves for another worker, as a new fork. The result takes that back, should it not be sent. */
+  pass({ id, fork: parent }: HeldCopy, to: number): { fork: ForkId; undo: () => void } {
+    const fork = this.newForkId();
+    this.#protocol.pass(parent, fork, to);
+    return { fork, undo: () => this.#protocol.unpass(id, fork, to) };
+  }
+
+  /** A call through the copy begins: its object stays until `letGo`. */
+  hold(fork: ForkId): void {
+    this.#protocol.hold(fork);
+  }
+
+  letGo(fork: ForkId): void {
+    this.#protocol.letGo(fork);
+  }
+
+  /** The user lets go of the copy. */
+  release(copy: HeldCopy): void {
+    this.#copies.delete(copy.fork);
+    this.#protocol.letGo(copy.fork);
+  }
+
+  // The others.
+
+  receive(peer: number, packet: NoticePacket): void {
+    this.#protocol.receive(peer, packet);
+  }
+
+  peerGone(rank: number): void {
+    this.#protocol.peerGone(rank);
+  }
+
+  peerHere(rank: number): void {
+    this.#protocol.peerHere(rank);
   }
 
   /** Frees everything: the worker is shutting down. What is still being made is freed when it is there. */
   close(): void {
     this.#isClosed = true;
     this.#deadlines.close();
-    for (const owned of this.#owned.values()) this.#abandon(owned, closed());
-    this.#copies.clear();
+    this.#values.close(closed());
+    for (const [fork, copy] of [...this.#copies]) this.#fail(fork, deleted(copy));
   }
 
-  #entry(id: RRefId): Owned {
-    const known = this.#owned.get(id);
-    if (known !== undefined) return known;
-    let resolve: (value: unknown) => void = () => {};
-    let reject: (error: Error) => void = () => {};
-    const value = new Promise((yes, no) => {
-      resolve = yes;
-      reject = no;
+  #add(copy: HeldCopy): void {
+    if (this.#isClosed) copy.failure = deleted(copy);
+    else this.#copies.set(copy.fork, copy);
+  }
+
+  #settled(fork: ForkId, error: Error | undefined): void {
+    const waiters = this.#waiting.get(fork) ?? [];
+    this.#waiting.delete(fork);
+    for (const { resolve, reject } of waiters) error === undefined ? resolve() : reject(error);
+  }
+
+  #lost(fork: ForkId, why: Loss): void {
+    const copy = this.#copies.get(fork);
+    if (copy !== undefined) this.#fail(fork, lossOf(copy, why));
+  }
+
+  #fail(fork: ForkId, error: Error): void {
+    const copy = this.#copies.get(fork);
+    if (copy !== undefined) copy.failure ??= error;
+    this.#settled(fork, error);
+  }
+
+  /** What is said in one tick leaves together. */
+  #wake(): void {
+    if (this.#isWoken || this.#isClosed) return;
+    this.#isWoken = true;
+    outside(() => process.nextTick(() => this.#flush()));
+  }
+
+  #flush(): void {
+    this.#isWoken = false;
+    if (this.#isClosed) return;
+    const dueAt = this.#protocol.flush();
+    if (dueAt >= this.#timerAt) return;
+    this.#timer?.cancel();
+    this.#timerAt = dueAt;
+    this.#timer = this.#deadlines.add(Math.max(0, dueAt - performance.now()), () => {
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      this.#flush();
     });
-    // Who asks gets the error; that nobody asks is no fault.
-    value.catch(() => {});
-    let isSettled = false;
-    const settle = (outcome: Outcome): void => {
-      if (isSettled) {
-        if ('free' in outcome) quietly('freeing', outcome.free);
-        return;
-      }
-      isSettled = true;
-      if ('error' in outcome) return reject(outcome.error);
-      owned.made = outcome;
-      this.#holds.add(outcome);
-      resolve(outcome.value);
-      if (this.#owned.get(id) !== owned) this.#holds.drop(outcome);
-      else this.#freeIfUnheld(owned);
-    };
-    const owned: Owned = {
-      id,
-      value,
-      forks: new Map(),
-      dropped: new Set(),
-      settle,
-      onCreated: new Set(),
-      isCreated: false,
-      uses: 0,
-      made: undefined,
-    };
-    if (!this.#isClosed) this.#owned.set(id, owned);
-    return owned;
-  }
-
-  #creation(owned: Owned, timeoutMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const expire = (): void => {
-        owned.onCreated.delete(tell);
-        const message = `no object was made for reference ${owned.id}`;
-        reject(new GradwireError('unknown_rref', message));
-      };
-      const deadline = this.#deadlines.add(timeoutMs, expire);
-      const tell = (): void => {
-        deadline.cancel();
-        owned.onCreated.delete(tell);
-        resolve();
-      };
-      owned.onCreated.add(tell);
-    });
-  }
-
-  /** Nothing will come of the object any more. */
-  #abandon(owned: Owned, error = new GradwireError('unknown_rref', 'its maker is gone')): void {
-    owned.settle({ error });
-    for (const tell of owned.onCreated) tell();
-    this.#free(owned);
-  }
-
-  #freeIfUnheld(owned: Owned): void {
-    const { forks, dropped, uses } = owned;
-    if (forks.size + dropped.size + uses === 0) this.#free(owned);
-  }
-
-  #free(owned: Owned): void {
-    if (this.#owned.get(owned.id) !== owned) return;
-    this.#owned.delete(owned.id);
-    if (owned.isCreated) this.#freed.add(owned.id);
-    if (owned.made !== undefined) this.#holds.drop(owned.made);
   }
 }
 
@@ -251,7 +273,27 @@ function closed(): GradwireError {
   return new GradwireError('shut_down', 'the owner of the reference shut down');
 }
 
-/** Rank of the worker that made an id. */
-function makerOf(id: RRefId | ForkId): number {
-  return Number.parseInt(id, 10);
+function silence(name: string, leaseMs: number): GradwireError {
+  const message = `${name} shares references and was silent for ${leaseMs} ms (referenceLeaseMs)`;
+  return new GradwireError('unavailable', message, { peer: name });
+}
+
+function neverMade(): GradwireError {
+  const message = 'the object was never made: its creation was lost, or its maker is gone';
+  return new GradwireError('unknown_rref', message);
+}
+
+function lossOf({ id, owner }: HeldCopy, why: Loss): GradwireError {
+  const details = { peer: owner.name, maybeExecuted: false };
+  if (why === 'owner-gone') {
+    const message = `${owner.name}, which owned the object of reference ${id}, is gone, and the object with it`;
+    return new GradwireError('owner_died', message, details);
+  }
+  const message = `the object of reference ${id} was freed on ${owner.name} before this copy was counted`;
+  return new GradwireError('unknown_rref', message, details);
+}
+
+function deleted({ id, owner }: HeldCopy): GradwireError {
+  const message = `RRef ${id} of ${owner.name} is used after deletion: its worker has been shut down`;
+  return new GradwireError('shut_down', message, { peer: owner.name });
 }

@@ -2,9 +2,11 @@
 import { GradwireError } from '../errors.ts';
 import { holdTensors } from '../tensor/index.ts';
 import { currentWorker } from './current.ts';
-import type { RpcFuture } from './future.ts';
-import type { ForkId, References, RRefId } from './references.ts';
+import { RpcFuture } from './future.ts';
+import type { ForkId, RRefId } from './reference-ids.ts';
+import type { HeldCopy, References } from './references.ts';
 import type { RemoteStream } from './remote-stream.ts';
+import { typeName } from './type-name.ts';
 import type {
   CallOptions,
   Here,
@@ -31,6 +33,8 @@ export interface ReferenceHost {
   /** Time limit of what sets none, in ms. */
   readonly timeoutMs: number;
   fetch(handle: Handle, options: CallOptions | undefined): Promise<unknown>;
+  /** Name of the object's class, asked of its owner. */
+  fetchType(handle: Handle, options: CallOptions | undefined): RpcFuture<string>;
   callMethod(handle: Handle, method: string, call: MethodCall): RpcFuture<unknown>;
   streamMethod(handle: Handle, method: string, call: MethodCall): RemoteStream<unknown>;
   remoteMethod(handle: Handle, method: string, call: MethodCall): RRef<unknown>;
@@ -49,13 +53,17 @@ export interface MethodCall {
 }
 
 /** One copy of a reference; the library alone makes them. */
-export class Handle {
+export class Handle implements HeldCopy {
   readonly host: ReferenceHost;
   readonly id: RRefId;
   readonly fork: ForkId;
   readonly owner: WorkerInfo;
   /** Why the object could not be made, as far as this worker knows. */
   failure: Error | undefined;
+  /** The answer to the creation, on the worker that asked for it. */
+  creation: RpcFuture<unknown> | undefined;
+  /** What kind of object it is, once that was asked. */
+  type: RpcFuture<string> | undefined;
   isDisposed = false;
 
   constructor(host: ReferenceHost, owner: WorkerInfo, id: RRefId, fork: ForkId) {
@@ -63,6 +71,15 @@ export class Handle {
     this.owner = owner;
     this.id = id;
     this.fork = fork;
+  }
+
+  /** A call through the copy begins: the object stays until it ends. */
+  hold(): void {
+    this.host.references.hold(this.fork);
+  }
+
+  letGo(): void {
+    this.host.references.letGo(this.fork);
   }
 }
 
@@ -79,7 +96,8 @@ let hasHandle: (value: object) => boolean;
 /**
  * A reference to an object that lives on one worker, its owner, and is freed when no reference to it is left. It can be
  * sent to any worker of the group, at any depth of a value. Let go of it by `using` or `dispose`; what is not is let go
- * of when it is collected as garbage. PyTorch: `torch.distributed.rpc.RRef`.
+ * of when it is collected as garbage. So it is with references among a handler's arguments, too: whether the handler has
+ * kept them somewhere cannot be known at its end. When the owner is gone every use fails with `owner_died`. PyTorch: `torch.distributed.rpc.RRef`.
  */
 export class RRef<T> implements Disposable {
   readonly #handle: Handle;
@@ -97,8 +115,8 @@ export class RRef<T> implements Disposable {
       const { referenceCalls: host } = currentWorker<HoldingWorker>();
       const { references, info } = host;
       const handle = new Handle(host, info, references.newId(), references.newForkId());
-      references.addFork(handle.id, handle.fork, info.id);
-      references.create(handle.id)({ value, free: holdTensors(value) });
+      references.begin(handle);
+      references.create(handle.id, handle.fork, info.id)?.({ value, free: holdTensors(value) });
       this.#handle = handle;
     }
     collected.register(this, this.#handle, this);
@@ -115,6 +133,39 @@ export class RRef<T> implements Disposable {
 
   isOwner(): boolean {
     return this.#handle.owner.id === this.#handle.host.info.id;
+  }
+
+  /** Whether the owner is known to count this copy; where it was asked for, once the object is made. PyTorch: `confirmed_by_owner`. */
+  confirmedByOwner(): boolean {
+    return this.#handle.host.references.isConfirmed(this.#handle);
+  }
+
+  /**
+   * Name of the object's class; `Tensor`, `Variable`, `Array` or `Object`; or what `typeof` says of other values. Waits until
+   * the object is there, asks the owner once, and fails as its creation did. PyTorch: `_get_type`.
+   */
+  getType(options?: CallOptions): RpcFuture<string> {
+    const handle = this.#live();
+    if (handle.type !== undefined) return handle.type;
+    const { host, id } = handle;
+    const type = this.isOwner()
+      ? RpcFuture.from(
+          host.references.value(id, options?.timeoutMs ?? host.timeoutMs).then(typeName),
+        )
+      : host.fetchType(handle, options);
+    handle.type = type;
+    // One that failed for want of time may be asked again.
+    type.catch(() => {
+      handle.type = undefined;
+    });
+    return type;
+  }
+
+  /** Done when the object has been made, and fails as its creation did. PyTorch: `_get_future`. */
+  getFuture(): RpcFuture<void> {
+    const { creation, host } = this.#live();
+    const made: Promise<unknown> = creation ?? this.getType({ timeoutMs: host.timeoutMs });
+    return RpcFuture.from(made.then(() => {}));
   }
 
   /**

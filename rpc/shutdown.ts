@@ -1,7 +1,9 @@
 /** How a worker leaves its group: in agreement with the others, and within a bound whatever they do. */
+import { GradwireError } from '../errors.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Members } from './members.ts';
 import { checkTimeout } from './options.ts';
+import type { References } from './references.ts';
 import type { CallOptions } from './types.ts';
 
 export interface ShutdownOptions {
@@ -15,6 +17,11 @@ export interface ShutdownOptions {
    * has called for so long. A request is under way until its caller waits no longer. Default: 600,000.
    */
   readonly quietMs?: number;
+  /**
+   * Whether references that nobody let go of are no fault. If not, `shutdown` does all it does and then rejects with
+   * `rref_leaked`. Default: true, since garbage is collected when it suits. PyTorch: `_ignore_rref_leak`.
+   */
+  readonly ignoreRRefLeak?: boolean;
 }
 
 export interface ShutdownReport {
@@ -24,6 +31,8 @@ export interface ShutdownReport {
   readonly cancelled: number;
   /** Names of members that had died. */
   readonly dead: readonly string[];
+  /** References of this worker that nobody let go of. */
+  readonly leaked: readonly string[];
 }
 
 /** A meeting point of some workers. */
@@ -40,6 +49,7 @@ export interface Meeting {
 export interface Leaver {
   readonly endpoint: Endpoint;
   readonly members: Members;
+  readonly references: References;
   /** Resolves when all have come, with whether all votes were true. */
   meet(meeting: Meeting): Promise<boolean>;
 }
@@ -49,6 +59,16 @@ export function checkShutdown(options: ShutdownOptions): void {
   const { timeoutMs, quietMs } = options;
   if (timeoutMs !== undefined) checkTimeout('timeoutMs', timeoutMs);
   if (quietMs !== undefined) checkTimeout('quietMs', quietMs);
+}
+
+/** @throws GradwireError `rref_leaked` if there are leaked references and the options do not bear it */
+export function checkLeaks(
+  { leaked }: ShutdownReport,
+  { ignoreRRefLeak = true }: ShutdownOptions,
+): void {
+  if (ignoreRRefLeak || leaked.length === 0) return;
+  const message = `nobody let go of ${leaked.join(', ')}: dispose them, or use 'using'`;
+  throw new GradwireError('rref_leaked', message, { stage: 'shutdown' });
 }
 
 /** How a worker takes its leave. */
@@ -95,16 +115,17 @@ export class Departure {
   }
 
   async #leave(graceful: boolean, cut: Promise<false>, way: Way): Promise<ShutdownReport> {
-    const { endpoint, members } = this.#worker;
+    const { endpoint, members, references } = this.#worker;
     const agreed = (): Promise<boolean> => way.agree(() => this.#isOver);
     const hasAgreed = graceful && (await Promise.race([agreed(), cut]));
     this.#isOver = true;
     clearTimeout(this.#timer);
     const cancelled = endpoint.waitingCount + endpoint.runningCount;
+    const leaked = references.held();
     await way.close();
     const dead = members.dead();
     const isComplete = dead.length === 0 || !way.needsAll;
-    return { drained: hasAgreed && cancelled === 0 && isComplete, cancelled, dead };
+    return { drained: hasAgreed && cancelled === 0 && isComplete, cancelled, dead, leaked };
   }
 
   /** Cuts the waiting short once a limit is reached; looks again when one could be. */

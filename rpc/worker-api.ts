@@ -163,7 +163,7 @@ export interface Worker extends AsyncDisposable {
    * Further calls give the same report; stricter limits of theirs take effect: `shutdown({ graceful: false })` cuts short
    * one that waits. PyTorch: `rpc.shutdown`.
    *
-   * @throws GradwireError (as rejection) `invalid_argument`, `group_in_use`
+   * @throws GradwireError (as rejection) `invalid_argument`, `group_in_use`; `rref_leaked` if asked for
    */
   shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
 }

@@ -19,12 +19,14 @@ import { sharesOf, type WorkerShare } from './plugins.ts';
 import { quietly } from './quietly.ts';
 import { ReferenceCalls } from './reference-calls.ts';
 import { peerExtensions } from './reference-extension.ts';
-import { References } from './references.ts';
+import { makeReferences } from './reference-link.ts';
+import type { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
 import type { RemoteStream } from './remote-stream.ts';
 import type { Seat } from './roster.ts';
 import type { RRef } from './rref.ts';
 import {
+  checkLeaks,
   checkShutdown,
   type Meeting,
   type ShutdownOptions,
@@ -75,7 +77,7 @@ export class WorkerNode implements Worker, WorkerCore {
     this.members = new Members(members, options.worldSize === DYNAMIC);
     this.info = this.members.get(options.rank);
     this.#closeNode = closeNode;
-    this.references = new References(options.rank, firstId + 1);
+    this.references = makeReferences(this, options);
     this.#calls = new Calls(this, options.timeoutMs);
     this.referenceCalls = new ReferenceCalls(this, this.#calls);
     this.#barriers = new Barriers(this.members);
@@ -85,9 +87,6 @@ export class WorkerNode implements Worker, WorkerCore {
       extensions: peerExtensions({
         host: this.referenceCalls,
         infoOf: (rank) => this.members.find(rank),
-        announce: ({ kind, id, fork, owner, holder }) => {
-          this.endpoint.notify(owner, kind, [id, fork, holder], [id]);
-        },
       }),
       interceptors,
       maxMessageBytes: options.maxMessageBytes,
@@ -114,12 +113,15 @@ export class WorkerNode implements Worker, WorkerCore {
   /** Takes over a connection to another member; ends it if this worker has shut down meanwhile. */
   attach(connection: Connection): void {
     if (this.#isClosed) connection.close();
-    else this.endpoint.attach(connection.peer.rank, connection);
+    else {
+      this.endpoint.attach(connection.peer.rank, connection);
+      this.references.peerHere(connection.peer.rank);
+    }
   }
 
   /** A member has come to a dynamic group. @param isNew after this worker */
   welcome(member: Seat, isNew: boolean): void {
-    this.references.addHolder(member.rank);
+    this.references.peerHere(member.rank);
     const worker = this.members.add(member);
     if (isNew) this.#events.tell({ type: 'joined', worker });
   }
@@ -220,7 +222,9 @@ export class WorkerNode implements Worker, WorkerCore {
 
   async shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
     checkShutdown(options);
-    return outside(() => this.#exit.leave(options, this.membership));
+    const report = await outside(() => this.#exit.leave(options, this.membership));
+    checkLeaks(report, options);
+    return report;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -239,9 +243,10 @@ export class WorkerNode implements Worker, WorkerCore {
 
   #peerGone(rank: number, isFarewell: boolean): void {
     if (rank === this.info.id) return;
+    // Also one that is no member, and before its rank can be given again.
+    if (!this.#isClosed) this.references.peerGone(rank);
     this.membership?.peerGone(rank, isFarewell);
     if (!this.members.markGone(rank, isFarewell)) return;
-    this.references.dropHolder(rank);
     this.#barriers.checkAll();
     for (const share of this.#shares) {
       quietly('a share of a worker', () => share.peerGone(rank, isFarewell));

@@ -96,11 +96,13 @@ let heldCount = 0;
  * the scope; those that an earlier call kept and that are no longer found go back to `scope`, and die with it unless
  * they are spared as a result. Tensors that the user keeps and Variables are left alone. Private `#fields` and fields
  * of other class instances cannot be seen: use `tf.keep` or a Variable there.
+ *
+ * @returns those that went back to `scope`
  */
-export function keepStored(target: object, scope: TensorScope): void {
+export function keepStored(target: object, scope: TensorScope): readonly tf.Tensor[] {
   const before = storedIn.get(target);
   // Most calls make no tensors, and looking through an object may take long.
-  if (before === undefined && heldCount === 0 && scope.size === 0) return;
+  if (before === undefined && heldCount === 0 && scope.size === 0) return [];
   const now = new Set<tf.Tensor>();
   for (const t of collectOwnTensors(target)) {
     if (t.isDisposed) continue;
@@ -111,13 +113,18 @@ export function keepStored(target: object, scope: TensorScope): void {
       now.add(t);
     }
   }
+  const replaced: tf.Tensor[] = [];
   for (const t of before ?? []) {
     if (now.has(t) || !dropHolder(t)) continue;
     if (scope.isDisposed) freeUnclaimed(t);
-    else scope.adopt(t);
+    else {
+      scope.adopt(t);
+      replaced.push(t);
+    }
   }
   if (now.size > 0) storedIn.set(target, now);
   else storedIn.delete(target);
+  return replaced;
 }
 
 /**

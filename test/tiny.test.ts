@@ -28,7 +28,7 @@ test('a remote model learns', async () => {
     expect(losses).toHaveLength(20);
     expect(losses.at(-1)).toBeLessThan(1e-3 * (losses[0] as number));
     const reports = await Promise.all(workers.map((worker) => worker.shutdown()));
-    expect(reports).toEqual(workers.map(() => ({ drained: true, cancelled: 0, dead: [] })));
+    expect(reports).toMatchObject(workers.map(() => ({ drained: true, cancelled: 0, dead: [] })));
   });
 });
 

@@ -9,7 +9,7 @@ import { tf } from '../../tensor/index.ts';
 import { type Cluster, startCluster, TRANSPORTS } from '../support/cluster.ts';
 import { add, double } from '../support/services.ts';
 
-const CLEAN = { drained: true, cancelled: 0, dead: [] };
+const CLEAN = { drained: true, cancelled: 0, dead: [], leaked: [] };
 
 /** Work that makes work for the next worker too. */
 async function twice(x: tf.Tensor): Promise<tf.Tensor> {
@@ -62,7 +62,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
   test('test_wait_all_workers_timeout: with a limit it ends, and reports it', async () => {
     await using cluster = await startCluster({ transport, leave: { graceful: false } });
     const report = await cluster.at(1).shutdown({ timeoutMs: 10 });
-    expect(report).toEqual({ drained: false, cancelled: 0, dead: [] });
+    expect(report).toEqual({ drained: false, cancelled: 0, dead: [], leaked: [] });
   });
 
   test('test_shutdown_followed_by_rpc: a call after it says why', async () => {

@@ -62,7 +62,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     gate.open();
     expect([await call, await leaving]).toEqual([
       'done',
-      { drained: true, cancelled: 0, dead: [] },
+      { drained: true, cancelled: 0, dead: [], leaked: [] },
     ]);
     expect(await (await next).rpcSync(2, add, [1, 1])).toBe(2);
   });
@@ -78,11 +78,11 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     await group.join(1);
     const young = third.remote(1, Box, [2]);
     await expect(old.rpcSync().read()).rejects.toMatchObject({
-      code: 'unavailable',
+      code: 'owner_died',
       peer: 'worker1',
       maybeExecuted: false,
     });
-    await expect(old.toHere()).rejects.toThrow(/^unavailable: worker1 has left the group/);
+    await expect(old.toHere()).rejects.toThrow(/^owner_died: worker1, which owned the object/);
     old.dispose();
     copy.dispose();
     expect(await young.rpcSync().read()).toBe(2);

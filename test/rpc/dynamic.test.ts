@@ -6,7 +6,7 @@ import { DynamicCluster, seenBy } from '../support/dynamic.ts';
 import { add, held, newGate, whoAmI } from '../support/services.ts';
 import { until } from '../support/until.ts';
 
-const CLEAN = { drained: true, cancelled: 0, dead: [] };
+const CLEAN = { drained: true, cancelled: 0, dead: [], leaked: [] };
 
 describe.each(TRANSPORTS)('%s', (transport) => {
   test('rank 0 is ready at once, and works alone', async () => {

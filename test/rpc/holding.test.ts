@@ -4,6 +4,8 @@ import { register } from '../../rpc/registry.ts';
 import { RRef } from '../../rpc/rref.ts';
 import { tf } from '../../tensor/index.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
+import { held, newGate } from '../support/services.ts';
+import { until } from '../support/until.ts';
 
 class Cell {
   current: tf.Tensor | undefined;
@@ -14,6 +16,12 @@ class Cell {
 
   get(): tf.Tensor {
     return this.current as tf.Tensor;
+  }
+
+  async use(): Promise<tf.Tensor> {
+    const x = this.current as tf.Tensor;
+    await held('');
+    return tf.mul(x, 10);
   }
 }
 
@@ -36,6 +44,26 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     cell.dispose();
     first.dispose();
     tf.dispose([x, before, kept, now]);
+  });
+
+  test('what one method replaces stays until the others that use it are done', async () => {
+    await using cluster = await startCluster({ workers: 2, transport });
+    const x = tf.scalar(1);
+    const cell = cluster.at(0).remote(1, Cell);
+    await cell.rpcSync().set(x);
+    const base = tf.memory().numTensors;
+    const gate = newGate();
+    const uses = [cell.rpcAsync().use(), cell.rpcAsync().use()];
+    await until(() => gate.arrived === 2);
+    await cell.rpcSync().set(x);
+    await cell.rpcSync().set(x);
+    gate.open();
+    const results = await Promise.all(uses);
+    expect(results.map((t) => t.dataSync()[0])).toEqual([20, 20]);
+    tf.dispose(results);
+    await until(() => tf.memory().numTensors === base);
+    cell.dispose();
+    x.dispose();
   });
 
   test('a failed creation says so to whoever uses the reference', async () => {

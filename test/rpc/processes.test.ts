@@ -50,7 +50,12 @@ test('a killed process is noticed at once, and not waited for', async () => {
     });
     expect(performance.now() - killedAt).toBeLessThan(1000);
     expect(() => worker.rpcAsync('b', named<() => void>('held'))).toThrow(/^unavailable/);
-    expect(await worker.shutdown()).toEqual({ drained: false, cancelled: 0, dead: ['b'] });
+    expect(await worker.shutdown()).toEqual({
+      drained: false,
+      cancelled: 0,
+      dead: ['b'],
+      leaked: [],
+    });
     expect(performance.now() - killedAt).toBeLessThan(2000);
   } finally {
     child.kill('SIGKILL');

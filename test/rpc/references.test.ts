@@ -1,195 +1,172 @@
+/** The values behind references of one owner, told by hand what others say; who holds what is tested in test/simulation. */
 import { expect, jest, test } from '@jest/globals';
-import fc from 'fast-check';
-import { type ForkId, References, type RRefId } from '../../rpc/references.ts';
-import { runs } from '../support/runs.ts';
-
-const OWNER = 0;
-const WORKERS = 4;
-
-type Note = (owner: References) => void;
-
-/** Workers that pass one reference around; each pair's notes arrive in order, pairs in any. */
-class World {
-  readonly owner = new References(OWNER);
-  readonly users: References[] = Array.from({ length: WORKERS }, (_, rank) => new References(rank));
-  /** Notes under way to the owner, by sender. */
-  readonly toOwner: Note[][] = this.users.map(() => []);
-  /** Copies under way: by sender and receiver. */
-  readonly mail = new Map<string, ForkId[]>();
-  readonly held: ForkId[][] = this.users.map(() => []);
-  readonly id: RRefId;
-  freed = 0;
-
-  constructor() {
-    const creator = this.users[1] as References;
-    this.id = creator.newId();
-    const fork = creator.newForkId();
-    this.held[1]?.push(fork);
-    this.toOwner[1]?.push((owner) => {
-      const settle = owner.create(this.id);
-      owner.addFork(this.id, fork, 1);
-      settle({ value: {}, free: () => this.freed++ });
-    });
-  }
-
-  /** A holder passes the reference on: the owner is told first. */
-  pass(from: number, to: number): void {
-    if (this.held[from]?.length === 0) return;
-    const fork = (from === OWNER ? this.owner : (this.users[from] as References)).newForkId();
-    if (from === OWNER) this.owner.addFork(this.id, fork, to);
-    else this.toOwner[from]?.push((owner) => owner.addFork(this.id, fork, to));
-    const key = `${from} ${to}`;
-    this.mail.set(key, [...(this.mail.get(key) ?? []), fork]);
-  }
-
-  receive(from: number, to: number): void {
-    const fork = this.mail.get(`${from} ${to}`)?.shift();
-    if (fork !== undefined) this.held[to]?.push(fork);
-  }
-
-  drop(rank: number, which: number): void {
-    const list = this.held[rank] ?? [];
-    const [fork] = list.splice(which % Math.max(1, list.length), 1);
-    if (fork !== undefined)
-      this.toOwner[rank]?.push((owner) => owner.dropFork(this.id, fork, rank));
-  }
-
-  tell(rank: number): void {
-    this.toOwner[rank]?.shift()?.(this.owner);
-  }
-
-  /** Copies held or under way, and creations that have not arrived. */
-  get isHeld(): boolean {
-    return this.held.some((h) => h.length > 0) || [...this.mail.values()].some((m) => m.length > 0);
-  }
-}
-
-const rank = fc.nat(WORKERS - 1);
-const move = fc.record({
-  do: fc.constantFrom('pass', 'receive', 'drop', 'tell', 'tell'),
-  from: rank,
-  to: rank,
-});
-
-test('never freed while a copy lives, always freed when none does', () => {
-  fc.assert(
-    fc.property(fc.array(move, { maxLength: 120 }), (moves) => {
-      const world = new World();
-      const check = (): void => {
-        if (world.isHeld) expect(world.freed).toBe(0);
-      };
-      for (const { do: what, from, to } of moves) {
-        if (what === 'pass') world.pass(from, to);
-        else if (what === 'receive') world.receive(from, to);
-        else if (what === 'drop') world.drop(from, to);
-        else world.tell(from);
-        check();
-      }
-      for (let a = 0; a < WORKERS; a++) {
-        for (let b = 0; b < WORKERS; b++) {
-          while ((world.mail.get(`${a} ${b}`)?.length ?? 0) > 0) world.receive(a, b);
-        }
-      }
-      for (let a = 0; a < WORKERS; a++) while ((world.held[a]?.length ?? 0) > 0) world.drop(a, 0);
-      for (let a = 0; a < WORKERS; a++) while ((world.toOwner[a]?.length ?? 0) > 0) world.tell(a);
-      expect([world.freed, world.owner.ownedCount]).toEqual([1, 0]);
-    }),
-    runs(500),
-  );
-});
+import type { ForkId, RRefId } from '../../rpc/reference-ids.ts';
+import type { Notice, NoticePacket } from '../../rpc/reference-notices.ts';
+import { References } from '../../rpc/references.ts';
 
 const id = '1.1' as RRefId;
 const fork = (text: string): ForkId => text as ForkId;
 
-test('who is gone takes its copies along, and those that it had yet to announce', () => {
-  const owner = new References(0);
+class Owner {
+  readonly references: References;
+  readonly #next = new Map<number, number>();
+  readonly sent: [number, NoticePacket][] = [];
+  readonly cut: string[] = [];
+
+  constructor(self = 0, leaseMs = 40_000) {
+    this.references = new References({
+      self,
+      leaseMs,
+      firstNumber: 1,
+      nameOf: (rank) => `worker${rank}`,
+      send: (peer, packet) => this.sent.push([peer, packet]),
+      cut: (peer, reason) => this.cut.push(`${peer} ${reason.message}`),
+    });
+  }
+
+  /** A peer says something. */
+  hear(peer: number, ...entries: Notice[]): void {
+    const first = this.#next.get(peer) ?? 1;
+    this.#next.set(peer, first + entries.length);
+    this.references.receive(peer, { first, received: 0, entries });
+  }
+}
+
+function made(owner: Owner, of: RRefId, copy: string): { free: jest.Mock } {
   const free = jest.fn();
-  const settle = owner.create(id);
-  owner.addFork(id, fork('1.2'), 1);
-  settle({ value: 5, free });
-  owner.addFork(id, fork('1.3'), 2);
-  owner.dropFork(id, fork('2.9'), 3);
-  owner.dropHolder(1);
+  const settle = owner.references.create(of, fork(copy), Number.parseInt(copy, 10));
+  settle?.({ value: {}, free });
+  return { free };
+}
+
+test('who is gone takes its copies along, and those that it sent stay with who has them', () => {
+  const owner = new Owner();
+  const { free } = made(owner, id, '1.2');
+  owner.hear(2, ['fork', id, fork('1.3')]);
+  owner.references.peerGone(1);
   expect(free).not.toHaveBeenCalled();
-  owner.dropHolder(2);
+  owner.references.peerGone(2);
   expect(free).toHaveBeenCalledTimes(1);
-  expect(owner.ownedCount).toBe(0);
+  expect(owner.references.ownedCount).toBe(0);
   // What was freed stays freed.
-  owner.addFork(id, fork('3.1'), 3);
-  owner.dropFork(id, fork('3.2'), 2);
-  expect(owner.ownedCount).toBe(0);
+  owner.hear(3, ['fork', id, fork('3.1')]);
+  owner.hear(3, ['drop', id, fork('3.2')]);
+  expect(owner.references.ownedCount).toBe(0);
+  owner.references.close();
 });
 
-test('a worker that takes an announcement back leaves nothing', () => {
-  const owner = new References(0);
-  owner.dropFork(id, fork('1.3'), 1);
-  expect(owner.ownedCount).toBe(0);
+test('a copy is dropped by its holder alone, and once', () => {
+  const owner = new Owner();
+  const { free } = made(owner, id, '1.2');
+  owner.hear(2, ['drop', id, fork('1.2')]);
+  expect(free).not.toHaveBeenCalled();
+  const drop: NoticePacket = { first: 1, received: 0, entries: [['drop', id, fork('1.2')]] };
+  owner.references.receive(1, drop);
+  owner.references.receive(1, drop);
+  expect(free).toHaveBeenCalledTimes(1);
+  owner.references.close();
 });
 
 test('a request before the creation waits for it, as long as its caller does', async () => {
   jest.useFakeTimers();
   try {
-    const owner = new References(0);
-    const early = owner.value(id, 60_000);
+    // The maker says nothing for all of the time.
+    const { references } = new Owner(0, 400_000);
+    const early = references.value(id, 60_000);
     jest.advanceTimersByTime(50_000);
-    const settle = owner.create(id);
-    owner.addFork(id, fork('1.2'), 1);
+    const settle = references.create(id, fork('1.2'), 1);
     // The creation has come and takes its time.
     jest.advanceTimersByTime(60_000);
-    settle({ value: 'made', free: () => {} });
+    settle?.({ value: 'made', free: () => {} });
     expect(await early).toBe('made');
-    const never = owner.value('1.7' as RRefId, 700);
+    const never = references.value('1.7' as RRefId, 700);
     jest.advanceTimersByTime(720);
     await expect(never).rejects.toThrow(/^unknown_rref: no object was made/);
-    const orphan = owner.value('2.7' as RRefId, 60_000);
-    owner.dropHolder(2);
+    const orphan = references.value('2.7' as RRefId, 60_000);
+    references.peerGone(2);
     await expect(orphan).rejects.toThrow(/^unknown_rref/);
-    owner.dropFork(id, fork('1.2'), 1);
-    await expect(owner.value(id, 60_000)).rejects.toThrow(/^unknown_rref: .*has been freed/);
-    expect(owner.ownedCount).toBe(0);
-    owner.close();
+    references.peerGone(1);
+    await expect(references.value(id, 60_000)).rejects.toThrow(/^unknown_rref: .*has been freed/);
+    expect(references.ownedCount).toBe(0);
+    references.close();
     expect(jest.getTimerCount()).toBe(0);
   } finally {
     jest.useRealTimers();
   }
 });
 
+test('a creation that comes after its reference was let go of is refused', async () => {
+  const owner = new Owner();
+  const waits = owner.references.value(id, 60_000);
+  owner.hear(2, ['fork', id, fork('1.3')]);
+  owner.hear(1, ['drop', id, fork('1.2')]);
+  await expect(waits).rejects.toThrow(/^unknown_rref: the object was never made/);
+  expect(owner.references.create(id, fork('1.2'), 1)).toBeUndefined();
+  owner.hear(2, ['drop', id, fork('1.3')]);
+  expect(owner.references.ownedCount).toBe(0);
+  owner.references.close();
+});
+
 test('a borrowed object outlives its last copy', () => {
-  const owner = new References(0);
-  const free = jest.fn();
-  owner.addFork(id, fork('1.2'), 1);
-  owner.create(id)({ value: {}, free });
-  const giveBack = owner.borrow(id);
-  owner.dropFork(id, fork('1.2'), 1);
+  const owner = new Owner();
+  const { free } = made(owner, id, '1.2');
+  const giveBack = owner.references.borrow(id);
+  owner.hear(1, ['drop', id, fork('1.2')]);
   expect(free).not.toHaveBeenCalled();
   giveBack();
   expect(free).toHaveBeenCalledTimes(1);
+  owner.references.close();
 });
 
 test('what is made after all copies are gone, or after the end, is freed', async () => {
-  const owner = new References(0);
+  const owner = new Owner();
   const free = jest.fn();
-  const settle = owner.create(id);
-  owner.addFork(id, fork('1.2'), 1);
-  owner.dropFork(id, fork('1.2'), 1);
-  settle({ value: {}, free });
+  const settle = owner.references.create(id, fork('1.2'), 1);
+  owner.hear(1, ['drop', id, fork('1.2')]);
+  settle?.({ value: {}, free });
   expect(free).toHaveBeenCalledTimes(1);
-  const late = owner.create('1.5' as RRefId);
-  owner.addFork('1.5' as RRefId, fork('1.6'), 1);
-  const waiting = owner.value('1.5' as RRefId, 60_000);
-  owner.close();
+  const other = '1.5' as RRefId;
+  const late = owner.references.create(other, fork('1.6'), 1);
+  const waiting = owner.references.value(other, 60_000);
+  owner.references.close();
   await expect(waiting).rejects.toThrow(/^shut_down/);
-  late({ value: {}, free });
-  owner.create('1.8' as RRefId)({ value: {}, free });
+  late?.({ value: {}, free });
+  owner.references.create('1.8' as RRefId, fork('1.9'), 1)?.({ value: {}, free });
   expect(free).toHaveBeenCalledTimes(3);
-  expect(owner.ownedCount).toBe(0);
 });
 
 test('a failed creation fails whoever asks, and nobody else', async () => {
-  const owner = new References(0);
-  const settle = owner.create(id);
-  owner.addFork(id, fork('1.2'), 1);
-  settle({ error: new RangeError('no') });
-  await expect(owner.value(id, 60_000)).rejects.toThrow('no');
-  await expect(owner.value(id, 60_000)).rejects.toThrow('no');
+  const { references } = new Owner();
+  const settle = references.create(id, fork('1.2'), 1);
+  settle?.({ error: new RangeError('no') });
+  await expect(references.value(id, 60_000)).rejects.toThrow('no');
+  await expect(references.value(id, 60_000)).rejects.toThrow('no');
+  references.close();
+});
+
+test('a peer that holds something and is silent for the lease is cut off, one that answers is not', async () => {
+  jest.useFakeTimers();
+  const turn = async (): Promise<void> => {
+    await Promise.resolve();
+    jest.runAllTicks();
+  };
+  try {
+    const owner = new Owner();
+    made(owner, id, '1.2');
+    made(owner, '2.1' as RRefId, '2.2');
+    await turn();
+    for (let look = 0; look < 6; look++) {
+      jest.advanceTimersByTime(10_010);
+      const said = owner.sent.filter(([peer]) => peer === 2).at(-1)?.[1];
+      const received = (said?.first ?? 1) + (said?.entries.length ?? 0) - 1;
+      owner.references.receive(2, { first: 1, received, entries: [] });
+      await turn();
+    }
+    expect(owner.cut[0]).toMatch(/^1 unavailable: worker1 .*silent for 40000 ms/);
+    expect(owner.cut.filter((line) => line.startsWith('2'))).toEqual([]);
+    owner.references.close();
+    expect(jest.getTimerCount()).toBe(0);
+  } finally {
+    jest.useRealTimers();
+  }
 });

@@ -3,7 +3,7 @@ import { startCluster, TRANSPORTS } from '../support/cluster.ts';
 import { add, held, newGate, visits, wander } from '../support/services.ts';
 import { until } from '../support/until.ts';
 
-const CLEAN = { drained: true, cancelled: 0, dead: [] };
+const CLEAN = { drained: true, cancelled: 0, dead: [], leaked: [] };
 
 describe.each(TRANSPORTS)('%s', (transport) => {
   test('all leave together, in any order, without delay', async () => {
@@ -56,7 +56,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     await using cluster = await startCluster({ transport, leave: { graceful: false } });
     const startedAt = performance.now();
     const report = await cluster.at(0).shutdown({ timeoutMs: 100 });
-    expect(report).toEqual({ drained: false, cancelled: 0, dead: [] });
+    expect(report).toEqual({ drained: false, cancelled: 0, dead: [], leaked: [] });
     expect(performance.now() - startedAt).toBeLessThan(1000);
   });
 
@@ -68,7 +68,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     while (performance.now() - startedAt < 700) {
       expect(await cluster.at(1).rpcSync(0, add, [1, 2])).toBe(3);
     }
-    expect(await leaving).toEqual({ drained: false, cancelled: 0, dead: [] });
+    expect(await leaving).toEqual({ drained: false, cancelled: 0, dead: [], leaked: [] });
     expect(performance.now() - startedAt).toBeGreaterThan(700);
   });
 
@@ -87,7 +87,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     expect([isOver, b.endpoint.quietForMs, a.endpoint.quietForMs]).toEqual([false, 0, 0]);
     gate.open();
     expect(await unbounded).toBe('done');
-    expect(await leaving).toEqual({ drained: false, cancelled: 0, dead: [] });
+    expect(await leaving).toEqual({ drained: false, cancelled: 0, dead: [], leaked: [] });
   });
 
   test('a handler that never ends holds a shutdown no longer than its caller', async () => {
@@ -126,7 +126,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       const again = cluster.at(0).shutdown(hurry);
       void cluster.at(0).shutdown({ timeoutMs: 60_000 });
       const report = await leaving;
-      expect(report).toEqual({ drained: false, cancelled: 0, dead: [] });
+      expect(report).toEqual({ drained: false, cancelled: 0, dead: [], leaked: [] });
       expect(await again).toBe(report);
       expect(performance.now() - startedAt).toBeLessThan(1000);
     }

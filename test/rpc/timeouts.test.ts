@@ -79,9 +79,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     });
     expect(() => a.rpcAsync(1, add, [1, 1])).toThrow(/^unavailable: worker1 is gone: add was not/);
     expect(() => a.remote(1, add, [1, 1])).toThrow(/^unavailable/);
-    await expect(rref.toHere()).rejects.toThrow(
-      /^unavailable: worker1 left before it answered held/,
-    );
+    await expect(rref.toHere()).rejects.toThrow(/^owner_died: worker1, which owned the object/);
     rref.dispose();
     expect(await a.rpcSync(2, add, [1, 1])).toBe(2);
     gate.open();

@@ -1,0 +1,150 @@
+/**
+ * The objects that one worker owns, and who holds each: a copy is counted once, by its id, and dropped by its holder alone.
+ * Pure. Knows nothing of messages.
+ */
+import { BoundedSet } from './bounded-set.ts';
+import { type ForkId, makerOf, type RRefId } from './reference-ids.ts';
+
+export interface ObjectEffects {
+  /** Nobody holds the object, or uses it, any more. */
+  free(id: RRefId): void;
+  /** The object will never be made. */
+  abandon(id: RRefId): void;
+}
+
+interface Held {
+  /** Holders by fork; copies of the owner itself count too. */
+  readonly forks: Map<ForkId, number>;
+  /** Requests that work with the object, or wait for it. */
+  uses: number;
+  /** Whether the creation has arrived; it may still be running. */
+  isCreated: boolean;
+}
+
+const REMEMBERED = 10_000;
+
+export class HeldObjects {
+  readonly #self: number;
+  readonly #isGone: (rank: number) => boolean;
+  readonly #effects: ObjectEffects;
+  readonly #objects = new Map<RRefId, Held>();
+  /** Objects that are not there any more, or whose creation is not wanted any more. */
+  readonly #freed = new BoundedSet<RRefId>(REMEMBERED);
+
+  /** @param self rank of the owner */
+  constructor(self: number, isGone: (rank: number) => boolean, effects: ObjectEffects) {
+    this.#self = self;
+    this.#isGone = isGone;
+    this.#effects = effects;
+  }
+
+  /** Objects, those that others hold, and how many copies these have. */
+  counts(): Readonly<Record<'owned' | 'shared' | 'forks', number>> {
+    let shared = 0;
+    let forks = 0;
+    for (const object of this.#objects.values()) {
+      let others = 0;
+      for (const holder of object.forks.values()) if (holder !== this.#self) others++;
+      if (others > 0) shared++;
+      forks += others;
+    }
+    return { owned: this.#objects.size, shared, forks };
+  }
+
+  /** Ranks of all who hold something. */
+  holders(): Set<number> {
+    const ranks = new Set<number>();
+    for (const { forks } of this.#objects.values())
+      for (const rank of forks.values()) ranks.add(rank);
+    return ranks;
+  }
+
+  /** The creation has come, asked for by the holder of `fork`. False: nobody wants it any more. */
+  create(id: RRefId, fork: ForkId, holder: number): boolean {
+    if (this.#isFreed(id)) return false;
+    const object = this.#object(id);
+    object.isCreated = true;
+    object.forks.set(fork, holder);
+    return true;
+  }
+
+  /** Keeps the object, whether or not it is there yet. False: it has been freed. */
+  borrow(id: RRefId): boolean {
+    if (this.#isFreed(id)) return false;
+    this.#object(id).uses++;
+    return true;
+  }
+
+  giveBack(id: RRefId): void {
+    const object = this.#objects.get(id);
+    if (object === undefined) return;
+    object.uses--;
+    this.#freeIfUnheld(id, object);
+  }
+
+  /** Counts a copy that this worker itself has made. */
+  hold(id: RRefId, fork: ForkId, holder: number): void {
+    this.#object(id).forks.set(fork, holder);
+  }
+
+  /** Counts a copy that its holder asks for. False: the object has been freed. */
+  count(id: RRefId, fork: ForkId, holder: number): boolean {
+    if (this.#isFreed(id)) return false;
+    this.#object(id).forks.set(fork, holder);
+    return true;
+  }
+
+  /** A copy, made by `maker`, has come home. False: the object has been freed. */
+  take(id: RRefId, fork: ForkId, maker: number): boolean {
+    if (maker !== this.#self) return this.count(id, fork, this.#self);
+    return this.#objects.get(id)?.forks.has(fork) ?? false;
+  }
+
+  drop(id: RRefId, fork: ForkId, holder: number): void {
+    const object = this.#objects.get(id);
+    if (object?.forks.get(fork) === holder) {
+      object.forks.delete(fork);
+      return this.#freeIfUnheld(id, object);
+    }
+    // Of all copies only the creator's can be unknown: its creation, which nobody waits for any more, has not come.
+    if (makerOf(id) !== holder || object?.isCreated || this.#freed.has(id)) return;
+    this.#cancel(id);
+    if (object !== undefined) this.#freeIfUnheld(id, object);
+  }
+
+  /** A worker is gone with all that it held, and with all that it would have made. */
+  dropHolder(rank: number): void {
+    for (const [id, object] of this.#objects) {
+      for (const [fork, holder] of object.forks) if (holder === rank) object.forks.delete(fork);
+      if (!object.isCreated && makerOf(id) === rank) this.#cancel(id);
+      this.#freeIfUnheld(id, object);
+    }
+  }
+
+  #cancel(id: RRefId): void {
+    this.#freed.add(id);
+    this.#effects.abandon(id);
+  }
+
+  /** Whether nothing will be there any more. What this worker itself named was there at once. */
+  #isFreed(id: RRefId): boolean {
+    if (this.#freed.has(id)) return true;
+    const maker = makerOf(id);
+    return !this.#objects.has(id) && (maker === this.#self || this.#isGone(maker));
+  }
+
+  #object(id: RRefId): Held {
+    const known = this.#objects.get(id);
+    if (known !== undefined) return known;
+    const object: Held = { forks: new Map(), uses: 0, isCreated: false };
+    this.#objects.set(id, object);
+    return object;
+  }
+
+  #freeIfUnheld(id: RRefId, object: Held): void {
+    if (object.forks.size + object.uses > 0) return;
+    this.#objects.delete(id);
+    if (object.isCreated) this.#freed.add(id);
+    this.#effects.free(id);
+  }
+}

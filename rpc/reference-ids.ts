@@ -1,0 +1,18 @@
+/** Names of objects behind references, and of the copies of references: the rank of the worker that made it, and a number. */
+export type RRefId = string & { readonly __brand: 'RRefId' };
+export type ForkId = string & { readonly __brand: 'ForkId' };
+
+const { parseInt: parseInteger } = Number;
+
+/** Rank of the worker that made an id. */
+export function makerOf(id: RRefId | ForkId): number {
+  return parseInteger(id, 10);
+}
+
+/**
+ * Numbers of a worker that starts now: those of an earlier process of its rank are lower, so that no name comes twice while
+ * others still remember. Room for 4096 names in each ms of the process's life.
+ */
+export function firstNumber(wallClockMs: number): number {
+  return (wallClockMs - Date.UTC(2026, 0, 1)) * 4096 + 1;
+}
