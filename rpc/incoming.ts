@@ -183,10 +183,8 @@ export class IncomingRequests {
       this.#running -= weight;
       this.#remove(call);
       call.end();
-      // Its end may be the work of its own signal, and no end to its caller, whose time is over too.
-      const isLate = outlet !== undefined && call.remainingMs === 0;
-      // Nobody waits for an answer that was cancelled.
-      if (!call.isStopped && !isLate) {
+      // Nobody waits for an answer that was cancelled, or whose time is over.
+      if (!call.isStopped && !call.hasHeardDeadline) {
         this.#options.answer({
           peer,
           id,

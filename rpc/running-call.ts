@@ -21,6 +21,7 @@ export class RunningCall {
   #deadline: Deadline | undefined;
   #reason: GradwireError | undefined;
   #isOver = false;
+  #hasHeard = false;
   #stoppedAt: number = Number.POSITIVE_INFINITY;
 
   constructor(peer: number, id: number, deadlines: Deadlines) {
@@ -37,6 +38,11 @@ export class RunningCall {
   /** Whether its caller is known to wait no longer, by its own word or by its death. */
   get isStopped(): boolean {
     return this.#reason !== undefined;
+  }
+
+  /** Whether its handler was told that its time is over: what it makes of that is no answer, and its caller's time is over too. */
+  get hasHeardDeadline(): boolean {
+    return this.#hasHeard;
   }
 
   /** When its caller stops waiting, as far as is known, by `performance.now()`. */
@@ -56,6 +62,7 @@ export class RunningCall {
     if (this.#reason !== undefined) this.#controller.abort(this.#reason);
     else if (!this.#isOver) {
       this.#deadline = this.#deadlines.add(this.remainingMs, () => {
+        this.#hasHeard = true;
         const message = 'the deadline of the call being handled has passed';
         this.#controller?.abort(new GradwireError('deadline_exceeded', message));
       });
