@@ -1,5 +1,5 @@
 /** The command line of `gradwire doctor`. Pure. */
-import { parseArgs } from 'node:util';
+import { tokensOf } from './tokens.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface DoctorOptions {
@@ -28,16 +28,9 @@ const OPTIONS = {
  * @throws UsageError saying in one line what is wrong
  */
 export function parseDoctorOptions(args: readonly string[]): DoctorOptions | 'help' {
-  const { tokens } = parseArgs({
-    args: [...args],
-    options: OPTIONS,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
   let isGrads = false;
   let isJson = false;
-  for (const token of tokens) {
+  for (const token of tokensOf(args, OPTIONS)) {
     if (token.kind !== 'option') {
       const found = token.kind === 'positional' ? token.value : '--';
       throw new UsageError(`doctor takes no '${found}'; see gradwire doctor --help`);

@@ -2,7 +2,7 @@
  * The command line of `gradwire run`, after torchrun's: options of the launcher stand before the script, everything
  * after it is the script's. Pure.
  */
-import { parseArgs } from 'node:util';
+import { tokensOf } from './tokens.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface RunOptions {
@@ -54,19 +54,12 @@ const OPTIONS = {
  * @throws UsageError saying in one line what is wrong
  */
 export function parseRunOptions(args: readonly string[]): RunOptions | 'help' {
-  const { tokens } = parseArgs({
-    args: [...args],
-    options: OPTIONS,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
   let processCount = 1;
   let resultRank: number | undefined;
   let logDir: string | undefined;
   let isStandalone = false;
   let scriptAt = args.length;
-  for (const token of tokens) {
+  for (const token of tokensOf(args, OPTIONS)) {
     if (token.kind !== 'option') {
       scriptAt = token.kind === 'positional' ? token.index : token.index + 1;
       break;

@@ -6,7 +6,8 @@ import { GradwireError } from '../errors.ts';
 import { type Frame, FrameReader } from './frame.ts';
 import { Inbox } from './inbox.ts';
 import { isConnectionKind, type MessageKind } from './message.ts';
-import { numberPacket, Outbox, type Outgoing, readNumber } from './outbox.ts';
+import { numberPacket, readNumber } from './number-packet.ts';
+import { Outbox, type Outgoing } from './outbox.ts';
 import type { Connection } from './transport.ts';
 
 /** Bytes sent per turn of the event loop before others get theirs. */

@@ -3,22 +3,23 @@
  * travels and is answered, not what it asks for. Requests are sent at most once (guarantee G5).
  */
 import { debuglog } from 'node:util';
-import { enterFrame, frameSlot, outside, tf } from '../tensor/index.ts';
+import { frameSlot, outside } from '../tensor/index.ts';
 import { Deadlines } from './deadlines.ts';
-import { discard, disposeReferences } from './discard.ts';
-import { fromWire, toWire } from './failure.ts';
+import { discard } from './discard.ts';
+import { toWire } from './failure.ts';
 import { RpcFuture } from './future.ts';
 import { type Answer, type Handler, IncomingRequests, type RawMessage } from './incoming.ts';
 import type { Interceptor, OutgoingTrace } from './interceptor.ts';
 import type { LaneLimits } from './lane.ts';
 import { Lanes } from './lanes.ts';
 import { isUserKind, type MessageKind } from './message.ts';
-import { readNumber } from './outbox.ts';
+import { readNumber } from './number-packet.ts';
 import { type Unpacked, unpack } from './packet.ts';
 import { Parcel } from './parcel.ts';
 import { PendingRequests, type Request, refusalOf } from './pending.ts';
 import type { PeerExtensions } from './reference-extension.ts';
 import type { RunningCall } from './running-call.ts';
+import { settle } from './settle.ts';
 import { notStreamed, streamOrder } from './streamed.ts';
 import type { Connection } from './transport.ts';
 import type { Extension } from './value-codec.ts';
@@ -256,33 +257,11 @@ export class Endpoint {
     this.#options.extensions.unconfirmed.length = 0;
   }
 
-  #answer(peer: number, { kind, id, bytes }: RawMessage): void {
-    const extensions = this.#options.extensions.incoming;
-    const pending = this.#pending.take(id, peer);
-    if (pending === undefined) return discard(bytes, extensions);
-    const { request, frame, traces, resolve, reject } = pending;
-    let answer: Unpacked | undefined;
-    let isUnread = true;
-    const read = (): unknown => {
-      isUnread = false;
-      answer = unpack(bytes, extensions);
-      const meta = answer.meta as Record<string, unknown> | null;
-      for (const [key, trace] of traces) trace.answered?.(meta?.[key], answer.tensors);
-      return answer.body;
-    };
-    try {
-      frame?.recorder?.check();
-      const body = frame === undefined ? read() : enterFrame(frame, read);
-      if (kind === 'reply') resolve(body);
-      else reject(fromWire(body, this.#options.nameOf(peer), request.what));
-    } catch (error) {
-      if (isUnread) discard(bytes, extensions);
-      else if (answer !== undefined) {
-        disposeReferences(answer.body);
-        tf.dispose([...answer.tensors]);
-      }
-      reject(error as Error);
-    }
+  #answer(peer: number, message: RawMessage): void {
+    const { extensions } = this;
+    const pending = this.#pending.take(message.id, peer);
+    if (pending === undefined) discard(message.bytes, extensions);
+    else settle(pending, message, { extensions, peerName: this.#options.nameOf(peer) });
   }
 
   /** An answer that cannot be sent becomes a failure that says so. */

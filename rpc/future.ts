@@ -5,6 +5,7 @@
  * second object. Beyond that it can be asked, without waiting, what has become of it.
  */
 import { asError, GradwireError } from '../errors.ts';
+import { isThenable } from './thenable.ts';
 
 type Resolve<T> = (value: T | PromiseLike<T>) => void;
 type Reject = (error: Error) => void;
@@ -164,9 +165,4 @@ export function collectAll<F extends readonly unknown[] | []>(
   futures: F,
 ): RpcFuture<{ -readonly [K in keyof F]: Awaited<F[K]> }> {
   return RpcFuture.from(Promise.all(futures));
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  return typeof (value as { then?: unknown }).then === 'function';
 }

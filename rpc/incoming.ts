@@ -16,6 +16,7 @@ import type { PeerExtensions } from './reference-extension.ts';
 import { isOwnField, type RequestMeta, readMeta } from './request-meta.ts';
 import { RunningCall } from './running-call.ts';
 import { StreamOutlet } from './stream-outlet.ts';
+import { isThenable } from './thenable.ts';
 import { WaitingRequests } from './waiting-requests.ts';
 
 const debug = debuglog('gradwire');
@@ -289,13 +290,4 @@ export class IncomingRequests {
     }
     return traces;
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'then' in value &&
-    typeof value.then === 'function'
-  );
 }

@@ -7,7 +7,7 @@
  */
 import { GradwireError } from '../errors.ts';
 import type { Channel } from './channel.ts';
-import { numberPacket } from './outbox.ts';
+import { numberPacket } from './number-packet.ts';
 import type { Packet } from './packet.ts';
 import { Parcel, type Way } from './parcel.ts';
 import { Queue } from './queue.ts';

@@ -5,10 +5,11 @@
  * that share an order key arrive in the order in which they were pushed (guarantee G5).
  * Pure: writes through a function, is told about credit, and never looks at a clock.
  */
-import { GradwireError } from '../errors.ts';
 import { frameBytes, HEADER_BYTES, writeHeader } from './frame.ts';
 import type { MessageKind } from './message.ts';
+import { numberPacket } from './number-packet.ts';
 import type { Packet } from './packet.ts';
+import { PartReader } from './part-reader.ts';
 import { Queue } from './queue.ts';
 
 /** Largest message that travels whole among others, in bytes. */
@@ -260,43 +261,4 @@ export class Outbox {
 /** Whether the two must arrive in the order in which they were pushed. */
 export function conflict(a: Pick<Outgoing, 'order'>, b: Pick<Outgoing, 'order'>): boolean {
   return a.order?.some((key) => b.order?.includes(key)) ?? false;
-}
-
-/** Reads the parts of a packet one after another, as if they were one. */
-class PartReader {
-  readonly #parts: readonly Uint8Array[];
-  #part = 0;
-  #position = 0;
-
-  constructor(parts: readonly Uint8Array[]) {
-    this.#parts = parts;
-  }
-
-  read(target: Buffer, at: number, length: number): void {
-    let done = 0;
-    while (done < length) {
-      const part = this.#parts[this.#part] as Uint8Array;
-      const step = Math.min(length - done, part.byteLength - this.#position);
-      target.set(part.subarray(this.#position, this.#position + step), at + done);
-      done += step;
-      this.#position += step;
-      if (this.#position === part.byteLength) {
-        this.#part++;
-        this.#position = 0;
-      }
-    }
-  }
-}
-
-/** A packet of one number of 48 bits. */
-export function numberPacket(value: number): Packet {
-  const bytes = Buffer.alloc(6);
-  bytes.writeUIntLE(value, 0, 6);
-  return { parts: [bytes], total: bytes.length };
-}
-
-/** The number of such a packet. @throws GradwireError `protocol_error` */
-export function readNumber(bytes: Uint8Array): number {
-  if (bytes.byteLength === 6) return Buffer.from(bytes).readUIntLE(0, 6);
-  throw new GradwireError('protocol_error', 'a malformed number');
 }

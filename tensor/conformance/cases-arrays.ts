@@ -4,6 +4,8 @@ import { type Case, smooth, underived, whole } from './case.ts';
 
 const RANK3 = [[[2, 3, 4]], [[3, 1, 5]]];
 const ids = (...at: number[]): tf.Tensor1D => tf.tensor1d(at, 'int32');
+/** Two lists of two indices. */
+const pairs = (): tf.Tensor2D => tf.tensor2d([0, 2, 1, 1], [2, 2], 'int32');
 
 export const ARRAY_CASES: readonly Case[] = [
   smooth(
@@ -12,57 +14,12 @@ export const ARRAY_CASES: readonly Case[] = [
       tf.gather(x, ids(2, 0, 0)),
       tf.gather(x, ids(1), 1),
       tf.gather(x, ids(3, 3, 0), -1),
-      tf.gather(
-        x,
-        tf.tensor2d(
-          [
-            [0, 2],
-            [1, 1],
-          ],
-          [2, 2],
-          'int32',
-        ),
-        1,
-      ),
+      tf.gather(x, pairs(), 1),
     ],
     [[3, 3, 4]],
   ),
-  smooth(
-    'gather by batches',
-    (x) =>
-      tf.gather(
-        x,
-        tf.tensor2d(
-          [
-            [0, 2],
-            [1, 1],
-          ],
-          [2, 2],
-          'int32',
-        ),
-        1,
-        1,
-      ),
-    [[2, 3, 4]],
-  ),
-  smooth(
-    'gather by batches, second axis',
-    (x) =>
-      tf.gather(
-        x,
-        tf.tensor2d(
-          [
-            [0, 2],
-            [1, 1],
-          ],
-          [2, 2],
-          'int32',
-        ),
-        2,
-        1,
-      ),
-    [[2, 3, 4]],
-  ),
+  smooth('gather by batches', (x) => tf.gather(x, pairs(), 1, 1), [[2, 3, 4]]),
+  smooth('gather by batches, second axis', (x) => tf.gather(x, pairs(), 2, 1), [[2, 3, 4]]),
   smooth(
     'gatherND',
     (x) => [

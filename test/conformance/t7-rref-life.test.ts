@@ -7,7 +7,7 @@ import { handleOf, RRef } from '../../rpc/rref.ts';
 import type { WorkerNode } from '../../rpc/worker.ts';
 import { tf } from '../../tensor/index.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
-import { collectGarbage } from '../support/garbage.ts';
+import { garbageCollector } from '../support/garbage.ts';
 import { add, echo, fail, fetchFrom, held, newGate } from '../support/services.ts';
 import { until } from '../support/until.ts';
 
@@ -186,10 +186,11 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     using first = b.remote(0, Thing);
     using second = b.remote(0, Thing);
     await Promise.all([first.getFuture(), second.getFuture()]);
+    const collectGarbage = garbageCollector();
     await until(() => {
       collectGarbage();
       return owners(a) === 2;
-    });
+    }, 20_000);
     expect(b.references.debugInfo()).toMatchObject({ numUserRrefs: 2, numPendingUsers: 0 });
     first.dispose();
     second.dispose();

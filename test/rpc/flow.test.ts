@@ -2,13 +2,8 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { FrameReader } from '../../rpc/frame.ts';
 import { Inbox } from '../../rpc/inbox.ts';
-import {
-  EAGER_BYTES,
-  INITIAL_CREDIT_BYTES,
-  MAX_OFFERS,
-  numberPacket,
-  Outbox,
-} from '../../rpc/outbox.ts';
+import { numberPacket } from '../../rpc/number-packet.ts';
+import { EAGER_BYTES, INITIAL_CREDIT_BYTES, MAX_OFFERS, Outbox } from '../../rpc/outbox.ts';
 import { runs } from '../support/runs.ts';
 
 const KiB = 1024;

@@ -3,13 +3,8 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { FrameReader } from '../../rpc/frame.ts';
 import { Inbox } from '../../rpc/inbox.ts';
-import {
-  EAGER_BYTES,
-  INITIAL_CREDIT_BYTES,
-  Outbox,
-  type Outgoing,
-  readNumber,
-} from '../../rpc/outbox.ts';
+import { readNumber } from '../../rpc/number-packet.ts';
+import { EAGER_BYTES, INITIAL_CREDIT_BYTES, Outbox, type Outgoing } from '../../rpc/outbox.ts';
 import { runs } from '../support/runs.ts';
 
 const MiB = 1024 * 1024;

@@ -5,7 +5,7 @@ import type { InitOptions } from '../../rpc/options.ts';
 import type { ShutdownOptions } from '../../rpc/shutdown.ts';
 import type { WorkerNode } from '../../rpc/worker.ts';
 import { startEngine, tf } from '../../tensor/index.ts';
-import { collectGarbage } from './garbage.ts';
+import { garbageCollector } from './garbage.ts';
 import { until } from './until.ts';
 
 /** The carriers that run the same suites. */
@@ -42,7 +42,7 @@ export class Cluster implements AsyncDisposable {
 
   /** The same, for references that nobody disposes: collects garbage until they are gone. */
   async collected(): Promise<void> {
-    await this.unreferenced(collectGarbage);
+    await this.unreferenced(garbageCollector(), 20_000);
   }
 
   /** Waits until no worker holds a reference, its own objects included. */

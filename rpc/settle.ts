@@ -1,0 +1,47 @@
+/** Gives the answer to a request to whoever waits for it. Knows nothing of connections. */
+import { enterFrame, tf } from '../tensor/index.ts';
+import { discard, disposeReferences } from './discard.ts';
+import { fromWire } from './failure.ts';
+import type { RawMessage } from './incoming.ts';
+import { type Unpacked, unpack } from './packet.ts';
+import type { PendingRequest } from './pending.ts';
+import type { Extension } from './value-codec.ts';
+
+export interface Answerer {
+  /** What the values of its messages may hold beyond plain ones. */
+  readonly extensions: ReadonlyMap<number, Extension>;
+  readonly peerName: string;
+}
+
+/**
+ * Resolves or rejects the request by a `reply` or `failure`. Tensors of the answer belong where the request was made; of an
+ * answer that cannot be read nothing is kept. Must not throw.
+ */
+export function settle(
+  { request, frame, traces, resolve, reject }: PendingRequest,
+  { kind, bytes }: RawMessage,
+  { extensions, peerName }: Answerer,
+): void {
+  let answer: Unpacked | undefined;
+  let isUnread = true;
+  const read = (): unknown => {
+    isUnread = false;
+    answer = unpack(bytes, extensions);
+    const meta = answer.meta as Record<string, unknown> | null;
+    for (const [key, trace] of traces) trace.answered?.(meta?.[key], answer.tensors);
+    return answer.body;
+  };
+  try {
+    frame?.recorder?.check();
+    const body = frame === undefined ? read() : enterFrame(frame, read);
+    if (kind === 'reply') resolve(body);
+    else reject(fromWire(body, peerName, request.what));
+  } catch (error) {
+    if (isUnread) discard(bytes, extensions);
+    else if (answer !== undefined) {
+      disposeReferences(answer.body);
+      tf.dispose([...answer.tensors]);
+    }
+    reject(error as Error);
+  }
+}
