@@ -1,5 +1,5 @@
 /**
- * The distributed backward pass. Carries guarantee G4: it cannot hang on a result that was not used, and nothing of a
+ * The distributed backward pass. Carries guarantee G6: it cannot hang on a result that was not used, and nothing of a
  * pass that failed is ever visible.
  *
  * 1. Marks. The initiator walks from its roots to the tensors it received, and tells their senders which of them will

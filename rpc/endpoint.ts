@@ -1,6 +1,6 @@
 /**
  * One worker's traffic: a channel per peer, the requests it waits for, and what others ask of it. Knows how a request
- * travels and is answered, not what it asks for. Requests are sent at most once (guarantee G5).
+ * travels and is answered, not what it asks for. Requests are sent at most once (guarantee G7).
  */
 import { debuglog } from 'node:util';
 import { frameSlot, outside } from '../tensor/index.ts';

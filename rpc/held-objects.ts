@@ -1,6 +1,6 @@
 /**
  * The objects that one worker owns, and who holds each: a copy is counted once, by its id, and dropped by its holder alone.
- * Pure. Knows nothing of messages.
+ * Carries guarantees G1 and G2. Pure. Knows nothing of messages.
  */
 import { BoundedSet } from './bounded-set.ts';
 import { type ForkId, makerOf, type RRefId } from './reference-ids.ts';

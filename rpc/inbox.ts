@@ -1,7 +1,7 @@
 /**
  * Puts segments together to messages, and bounds what a peer can make this side hold: more bytes than the credit, a
  * large message that was not let in, more offers than may wait, or more messages begun at once than the sender may interleave are a
- * `protocol_error`, noticed before anything is allocated (guarantee G7). Pure.
+ * `protocol_error`, noticed before anything is allocated (guarantee G8). Pure.
  */
 import { GradwireError } from '../errors.ts';
 import type { Frame } from './frame.ts';

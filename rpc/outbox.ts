@@ -2,7 +2,7 @@
  * Decides what goes on a connection next. Small messages of one tick leave together in one chunk; large ones go in
  * segments, at most two of them taking turns, and small messages pass between the segments. Nothing is sent beyond the
  * credit that the receiver gave, and a message over `EAGER_BYTES` waits until the receiver has made room for it. Messages
- * that share an order key arrive in the order in which they were pushed (guarantee G5).
+ * that share an order key arrive in the order in which they were pushed (guarantee G7).
  * Pure: writes through a function, is told about credit, and never looks at a clock.
  */
 import { frameBytes, HEADER_BYTES, writeHeader } from './frame.ts';

@@ -10,7 +10,7 @@
  * - Creation: the answer to it confirms. A creation that comes after its reference was let go of is refused.
  *
  * Workers that share references say `here` when they have nothing else to say; who stays silent for the lease is gone.
- * Pure: it sends and frees through its effects, and the clock is given. Carries guarantee G6.
+ * Pure: it sends and frees through its effects, and the clock is given. Carries guarantees G1 and G2.
  */
 import { ControlStream } from './control-stream.ts';
 import { HeldObjects, type ObjectEffects } from './held-objects.ts';

@@ -1,6 +1,6 @@
 /**
  * What peers may call in this process: functions and classes by name, and the methods that those classes define. Look-up
- * is by name alone and only among own keys; nothing received is ever code (guarantee G1). One table for the process: every
+ * is by name alone and only among own keys; nothing received is ever code (guarantee G3). One table for the process: every
  * worker in it serves the same names.
  */
 import { GradwireError } from '../errors.ts';

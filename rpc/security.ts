@@ -1,6 +1,6 @@
 /**
  * Who may join a run: the token that all its workers know. A launcher hands it to its children by environment; workers
- * started by hand on one host share it through a file that only their user can read. Carries guarantee G2.
+ * started by hand on one host share it through a file that only their user can read. Carries guarantee G4.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Classes whose instances travel by value, by name. Part of guarantee G1: what comes names a class that this process has
+ * Classes whose instances travel by value, by name. Part of guarantee G3: what comes names a class that this process has
  * registered itself, and becomes an instance of it without any code of the sender.
  */
 import { GradwireError } from '../errors.ts';

@@ -1,5 +1,5 @@
 /**
- * What the values of a message are made of: the closed set of guarantee G1, its numbers on the wire, its limits, and how
+ * What the values of a message are made of: the closed set of guarantee G3, its numbers on the wire, its limits, and how
  * further types enter. `value-encoder.ts` writes, `value-decoder.ts` reads. Knows neither messages nor workers.
  *
  * - null, undefined, booleans, numbers (NaN, -0 and infinities too), bigints, strings (lone surrogates too), dates: as they are.

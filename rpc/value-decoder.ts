@@ -1,6 +1,6 @@
 /**
  * Bytes to values: reads what `value-encoder.ts` wrote. Malformed bytes are a `protocol_error`; counts and depth are checked
- * before anything is allocated (guarantee G7), and what is named is looked up, never run (G1).
+ * before anything is allocated (guarantee G8), and what is named is looked up, never run (G3).
  */
 import { makeBinary } from './binary.ts';
 import { ByteReader } from './bytes.ts';

@@ -1,7 +1,7 @@
 /**
  * Tensors to bytes and back: the only file that builds typed-array views over bytes from elsewhere. Bytes are little
  * endian, row-major, without padding; a header describes them. It runs no operation, so nothing is recorded on a tape,
- * and it knows nothing of messages. Headers are checked before anything is allocated (guarantee G7).
+ * and it knows nothing of messages. Headers are checked before anything is allocated (guarantee G8).
  */
 import { types } from 'node:util';
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';

@@ -1,6 +1,6 @@
 /**
  * Who owns a tensor: a scope owns what is made while it runs, across awaits, and frees it at its end. Also what keeps
- * tensors and variables beyond a scope: being stored in an object, or being made by its constructor. Carries guarantee G3.
+ * tensors and variables beyond a scope: being stored in an object, or being made by its constructor. Carries guarantee G5.
  * Knows nothing of calls or gradients.
  */
 import { freeUnclaimed } from './claims.ts';

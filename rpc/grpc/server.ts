@@ -1,6 +1,6 @@
 /**
  * A worker's gRPC server: one port, the token checked before a body is read, the rendezvous on rank 0, and the streams that
- * peers open. Carries guarantee G2.
+ * peers open. Carries guarantee G4.
  */
 
 import type { Http2Server, ServerHttp2Session } from 'node:http2';

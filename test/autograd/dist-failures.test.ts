@@ -125,7 +125,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
       }),
     ));
 
-  test('twenty failing passes, then good ones in the same context', () =>
+  test('twenty failing passes, then good ones in the same context (G6)', () =>
     clean(team, () =>
       inContext(async (id) => {
         let isBad = true;

@@ -123,7 +123,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
   });
 });
 
-test('of a class, only what its body defines as static methods is a function (G1)', () => {
+test('of a class, only what its body defines as static methods is a function (G3)', () => {
   expect(lookUp('Mile.halve')).toEqual({ callable: Mile.halve, self: Mile });
   const none = ['shift', 'unit', 'made', '_hidden', 'length', 'name', 'prototype', 'call', 'bind'];
   for (const key of [...none, 'constructor', 'toString', '__proto__', '']) {

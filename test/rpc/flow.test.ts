@@ -88,7 +88,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('answer' as const) }),
 );
 
-test('every message arrives once, whole, and in the order of its key', () => {
+test('every message arrives once, whole, and in the order of its key (G7)', () => {
   fc.assert(
     fc.property(
       fc.array(step, { minLength: 20, maxLength: 80 }),

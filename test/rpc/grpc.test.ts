@@ -43,7 +43,7 @@ function metadata(fields: Record<string, string>): Metadata {
 const GOOD = { [METADATA.token]: 'secret', [METADATA.protocol]: PROTOCOL };
 
 describe('who may come in', () => {
-  test('a call without the token is refused before its body is read', async () => {
+  test('a call without the token is refused before its body is read (G4)', async () => {
     await using server = await lonely();
     const client = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure());
     let read = 0;

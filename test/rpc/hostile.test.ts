@@ -107,7 +107,7 @@ const KINDS: MessageKind[] = [
 ];
 
 describe('a peer that is authenticated and lies', () => {
-  test('sends heads, bodies and metas of every wrong shape', async () => {
+  test('sends heads, bodies and metas of every wrong shape (G8)', async () => {
     await using cluster = await startCluster({ transport: 'memory' });
     const worker = cluster.at(0);
     const peer = new Peer(worker);

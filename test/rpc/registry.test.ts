@@ -108,7 +108,7 @@ test('near names are offered, hidden ones are not', () => {
   expect(() => lookUp('plan')).toThrow(/^unknown_function: .*Did you mean plain\?/);
 });
 
-test('names are looked up among own entries alone', () => {
+test('names are looked up among own entries alone (G3)', () => {
   expect(lookUp('plain')).toEqual({ callable: plain, self: undefined });
   for (const name of ['toString', '__proto__', 'constructor', 5, null, ['plain'], {}]) {
     expect(() => lookUp(name)).toThrow(/^unknown_function/);

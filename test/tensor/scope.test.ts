@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 
 describe('TensorScope', () => {
-  test('owns what is made in it, across awaits, and frees it', () =>
+  test('owns what is made in it, across awaits, and frees it (G5)', () =>
     expectNoLeak(async () => {
       const scopes = [new TensorScope(), new TensorScope()];
       await Promise.all(
