@@ -198,7 +198,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
       expect(await plain.remoteParameters()).toEqual([]);
       await expect(
         rpc.waitAll(() => {
-          plain.forwardAsync();
+          void plain.forwardAsync();
         }),
       ).rejects.toThrow('no good');
       using referring = new autograd.RemoteModule('worker1', Referring);
