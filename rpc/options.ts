@@ -2,7 +2,8 @@
 import { GradwireError } from '../errors.ts';
 import type { EngineName } from '../tensor/index.ts';
 import { isLoopback } from './security.ts';
-import { type TlsCredentials, tlsGiven } from './tls.ts';
+import { tlsGiven } from './tls.ts';
+import type { TlsCredentials } from './tls-credentials.ts';
 import { DYNAMIC, MAX_RANK, type Transport } from './transport.ts';
 import { nameFault } from './worker-info.ts';
 
