@@ -1,6 +1,8 @@
 /** What `init` is told, by options and environment, checked before anything is started. Pure. */
 import { GradwireError } from '../errors.ts';
 import type { EngineName } from '../tensor/index.ts';
+import { FaultPlan } from './faults/fault-plan.ts';
+import { readSeed } from './faults/fault-rules.ts';
 import { isLoopback } from './security.ts';
 import { DYNAMIC, MAX_RANK, type Transport } from './transport.ts';
 import { nameFault } from './worker-info.ts';
@@ -48,16 +50,22 @@ export interface InitOptions {
    * work in which a worker does not return to its event loop. Default: 300,000.
    */
   readonly referenceLeaseMs?: number;
+  /**
+   * Faults for tests, by rules such as `call=drop:0.05,gradient=delay:50ms`: see `FaultPlan` of `gradwire/testing`.
+   * Default: GRADWIRE_CHAOS, with the seed of GRADWIRE_CHAOS_SEED.
+   */
+  readonly chaos?: string | FaultPlan;
   /** Tensor engine to start, on GRADWIRE_THREADS threads. Default: GRADWIRE_ENGINE, else wasm. */
   readonly engine?: EngineName;
 }
 
 export type ResolvedOptions = Required<
-  Omit<InitOptions, 'host' | 'token' | 'engine' | 'initMethod' | 'worldSize'>
+  Omit<InitOptions, 'host' | 'token' | 'engine' | 'initMethod' | 'worldSize' | 'chaos'>
 > &
   Pick<InitOptions, 'host' | 'token' | 'engine'> & {
     /** 0: the group is dynamic. */
     readonly worldSize: number;
+    readonly chaos?: FaultPlan;
   };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -95,6 +103,7 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     ...pick('host', options.host),
     ...pick('token', options.token ?? text('GRADWIRE_TOKEN', env)),
     ...pick('engine', options.engine),
+    ...pick('chaos', planOf(options.chaos, env)),
   };
   check(resolved);
   return resolved;
@@ -145,6 +154,15 @@ function check(options: ResolvedOptions): void {
   if (!isLoopback(masterAddr) && rank > 0 && host === undefined) {
     throw invalid('host is needed: the address under which the others reach this worker');
   }
+}
+
+/** Faults that were asked for, of this process or by `init`. */
+function planOf(given: string | FaultPlan | undefined, env: Environment): FaultPlan | undefined {
+  const rules = given ?? text('GRADWIRE_CHAOS', env);
+  if (rules === undefined || rules === '') return undefined;
+  if (rules instanceof FaultPlan) return rules;
+  const seed = text('GRADWIRE_CHAOS_SEED', env);
+  return new FaultPlan(rules, { seed: seed === undefined ? undefined : readSeed(seed) });
 }
 
 function checkWorldSize(worldSize: number): void {
