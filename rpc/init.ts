@@ -7,6 +7,7 @@ import { GrpcTransport } from './grpc/transport.ts';
 import { joinDynamic } from './join-dynamic.ts';
 import { joinStatic } from './join-static.ts';
 import { type InitOptions, localProcesses, resolveOptions } from './options.ts';
+import { secured } from './secured.ts';
 import { DYNAMIC, type Transport } from './transport.ts';
 import { MemoryTransport } from './transport-memory.ts';
 import type { Worker } from './worker-api.ts';
@@ -31,7 +32,7 @@ const JOINED = channel('gradwire.worker');
  * `group_mismatch` (static and dynamic members do not mix), `unavailable`, `address_in_use`, `insecure_address`, `unauthenticated`, `engine_unavailable`
  */
 export async function init(options: InitOptions): Promise<Worker> {
-  const resolved = resolveOptions(options, process.env);
+  const resolved = secured(resolveOptions(options, process.env));
   await startEngine(resolved.engine, localProcesses(resolved));
   const { transport, initTimeoutMs, worldSize, chaos } = resolved;
   // A plan that a test has made is no surprise.

@@ -1,9 +1,10 @@
 /** What `init` is told, by options and environment, checked before anything is started. Pure. */
 import { GradwireError } from '../errors.ts';
 import type { EngineName } from '../tensor/index.ts';
-import { FaultPlan } from './faults/fault-plan.ts';
-import { readSeed } from './faults/fault-rules.ts';
+import type { FaultPlan } from './faults/fault-plan.ts';
+import { planGiven } from './faults/plan-given.ts';
 import { isLoopback } from './security.ts';
+import { type TlsCredentials, tlsGiven } from './tls.ts';
 import { DYNAMIC, MAX_RANK, type Transport } from './transport.ts';
 import { nameFault } from './worker-info.ts';
 
@@ -31,6 +32,11 @@ export interface InitOptions {
   readonly host?: string;
   /** Secret of the run, the same for all workers. Default: GRADWIRE_TOKEN, else a file that only this user can read. */
   readonly token?: string;
+  /**
+   * Certificates, with which all connections are encrypted and both ends know each other: TLS 1.3. Needed beyond loopback; all
+   * workers of a group or none. Default: GRADWIRE_TLS_CERT, GRADWIRE_TLS_KEY and GRADWIRE_TLS_CA, else none.
+   */
+  readonly tls?: TlsCredentials;
   /** Lets the group span hosts without encryption, for networks where nobody else is. Default: false. */
   readonly insecure?: boolean;
   /** What carries the messages. Default: `grpc`; `memory` for several workers in one process. */
@@ -60,9 +66,9 @@ export interface InitOptions {
 }
 
 export type ResolvedOptions = Required<
-  Omit<InitOptions, 'host' | 'token' | 'engine' | 'initMethod' | 'worldSize' | 'chaos'>
+  Omit<InitOptions, 'host' | 'token' | 'tls' | 'engine' | 'initMethod' | 'worldSize' | 'chaos'>
 > &
-  Pick<InitOptions, 'host' | 'token' | 'engine'> & {
+  Pick<InitOptions, 'host' | 'token' | 'tls' | 'engine'> & {
     /** 0: the group is dynamic. */
     readonly worldSize: number;
     readonly chaos?: FaultPlan;
@@ -102,8 +108,9 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     referenceLeaseMs: options.referenceLeaseMs ?? 300_000,
     ...pick('host', options.host),
     ...pick('token', options.token ?? text('GRADWIRE_TOKEN', env)),
+    ...pick('tls', tlsGiven(options.tls, env)),
     ...pick('engine', options.engine),
-    ...pick('chaos', planOf(options.chaos, env)),
+    ...pick('chaos', planGiven(options.chaos, env)),
   };
   check(resolved);
   return resolved;
@@ -135,12 +142,12 @@ function check(options: ResolvedOptions): void {
   }
   checkCount('maxInFlightCalls', options.maxInFlightCalls, 1);
   checkCount('maxQueuedCalls', options.maxQueuedCalls, 0);
-  const exposed = [masterAddr, ...(host === undefined ? [] : [host])].filter((a) => !isLoopback(a));
-  if (exposed.length > 0 && !options.insecure) {
+  const exposed = exposedAddress(options);
+  if (exposed !== undefined && options.tls === undefined && !options.insecure) {
     throw new GradwireError(
       'insecure_address',
-      `${exposed[0]} is beyond this host, and messages are not encrypted: ` +
-        'set insecure: true if nobody else is on that network',
+      `${exposed} is beyond this host, and messages are not encrypted: give tls, or GRADWIRE_TLS_CERT, GRADWIRE_TLS_KEY ` +
+        'and GRADWIRE_TLS_CA (gradwire certs makes some), or set insecure: true if nobody else is on that network',
       { stage: 'init' },
     );
   }
@@ -148,7 +155,7 @@ function check(options: ResolvedOptions): void {
   if (token !== undefined && (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token))) {
     throw invalid('the token must be printable ASCII without blanks, and not empty');
   }
-  if (exposed.length > 0 && token === undefined) {
+  if (exposed !== undefined && token === undefined) {
     throw invalid('a group that spans hosts needs a token: set GRADWIRE_TOKEN for all workers');
   }
   if (!isLoopback(masterAddr) && rank > 0 && host === undefined) {
@@ -156,13 +163,12 @@ function check(options: ResolvedOptions): void {
   }
 }
 
-/** Faults that were asked for, of this process or by `init`. */
-function planOf(given: string | FaultPlan | undefined, env: Environment): FaultPlan | undefined {
-  const rules = given ?? text('GRADWIRE_CHAOS', env);
-  if (rules === undefined || rules === '') return undefined;
-  if (rules instanceof FaultPlan) return rules;
-  const seed = text('GRADWIRE_CHAOS_SEED', env);
-  return new FaultPlan(rules, { seed: seed === undefined ? undefined : readSeed(seed) });
+/** An address of this worker or of the master that is not on this host. */
+export function exposedAddress({
+  masterAddr,
+  host,
+}: Pick<ResolvedOptions, 'masterAddr' | 'host'>): string | undefined {
+  return [masterAddr, host].find((address) => address !== undefined && !isLoopback(address));
 }
 
 function checkWorldSize(worldSize: number): void {
