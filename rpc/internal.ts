@@ -9,4 +9,5 @@ export type { CallView, IncomingTrace, Interceptor, OutgoingTrace } from './inte
 export type { MessageKind } from './message.ts';
 export { addPlugin } from './plugins.ts';
 export { isRRef } from './rref.ts';
+export { collect } from './wait-all.ts';
 export type { WorkerCore } from './worker-core.ts';
