@@ -4,7 +4,8 @@ import type { EngineName } from '../tensor/index.ts';
 import type { FaultPlan } from './faults/fault-plan.ts';
 import { planGiven } from './faults/plan-given.ts';
 import { isLoopback } from './security.ts';
-import { type TlsCredentials, tlsGiven } from './tls.ts';
+import { tlsGiven } from './tls.ts';
+import type { TlsCredentials } from './tls-credentials.ts';
 import { DYNAMIC, MAX_RANK, type Transport } from './transport.ts';
 import { nameFault } from './worker-info.ts';
 

@@ -21,6 +21,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   '@tensorflow/': 'tensor/',
   '@grpc/': 'rpc/grpc/',
   '@bufbuild/': 'rpc/grpc/',
+  '@peculiar/': 'cli/',
   uuid: 'rpc/',
   rxjs: 'rpc/',
 };
