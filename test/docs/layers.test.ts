@@ -10,6 +10,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   autograd: ['tensor', 'rpc'],
   optim: ['tensor', 'rpc', 'autograd'],
   cli: ['tensor'],
+  testing: ['rpc'],
 };
 
 /** Where a layer may be entered from another one. */
