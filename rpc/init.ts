@@ -7,6 +7,7 @@ import { joinDynamic } from './join-dynamic.ts';
 import { joinStatic } from './join-static.ts';
 import { beginLiveness } from './joining.ts';
 import { type InitOptions, localProcesses, resolveOptions } from './options.ts';
+import { secured } from './secured.ts';
 import { DYNAMIC, type Transport } from './transport.ts';
 import { MemoryTransport } from './transport-memory.ts';
 import type { Worker } from './worker-api.ts';
@@ -31,7 +32,7 @@ const JOINED = channel('gradwire.worker');
  * `group_mismatch` (static and dynamic members do not mix), `unavailable`, `address_in_use`, `insecure_address`, `unauthenticated`, `engine_unavailable`
  */
 export async function init(options: InitOptions): Promise<Worker> {
-  const resolved = resolveOptions(options, process.env);
+  const resolved = secured(resolveOptions(options, process.env));
   const { transport, initTimeoutMs, worldSize } = resolved;
   const carrier = typeof transport === 'string' ? CARRIERS[transport] : transport;
   const incarnation = uuidv7();

@@ -6,4 +6,5 @@ export type { Incoming } from './incoming.ts';
 export type { CallView, IncomingTrace, Interceptor, OutgoingTrace } from './interceptor.ts';
 export { addPlugin } from './plugins.ts';
 export { isRRef } from './rref.ts';
+export { collect } from './wait-all.ts';
 export type { WorkerCore } from './worker-core.ts';

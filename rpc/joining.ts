@@ -21,8 +21,8 @@ export function startNode(
   group: Rendezvous | undefined,
   accept: (connection: Connection) => void,
 ): Promise<TransportNode> {
-  const { host, token } = options;
-  return carrier.start({ ...options, incarnation, host, token, group, accept });
+  const { host, token, tls } = options;
+  return carrier.start({ ...options, incarnation, host, token, tls, group, accept });
 }
 
 /** Begins to listen for those that will watch this worker, if they can be told where. */

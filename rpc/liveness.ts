@@ -6,6 +6,7 @@ import { GradwireError } from '../errors.ts';
 import type { Report, WorkerKey } from './liveness/orders.ts';
 import { livenessThread } from './liveness/threads.ts';
 import { fencedOff, type PeerLoss, silenceOf } from './peer-loss.ts';
+import type { TlsCredentials } from './tls.ts';
 
 /** A peer, as far as watching it goes. */
 export interface Watched {
@@ -29,6 +30,7 @@ export interface LivenessOptions {
   /** Address to listen on, and under which the others reach this worker. */
   readonly host: string;
   readonly livenessPort: number;
+  readonly tls?: TlsCredentials | undefined;
   readonly heartbeatMs: number;
   readonly deadAfterMs: number;
 }
@@ -48,7 +50,7 @@ export class Liveness {
 
   constructor(options: LivenessOptions) {
     this.#options = options;
-    const { host, livenessPort: port, rank, incarnation } = options;
+    const { host, livenessPort: port, rank, incarnation, tls } = options;
     let settle: (report: Report) => void = () => {};
     this.address = new Promise((resolve, reject) => {
       settle = (report) => {
@@ -63,7 +65,8 @@ export class Liveness {
       settle(report);
       this.#take(report);
     });
-    this.#thread.send({ type: 'host', worker: this.#key, rank, incarnation, host, port });
+    const worker = this.#key;
+    this.#thread.send({ type: 'host', worker, rank, incarnation, host, port, tls });
   }
 
   /** From now on peers can be watched, and others let in. @param token of the run */

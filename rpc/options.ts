@@ -2,6 +2,7 @@
 import { GradwireError } from '../errors.ts';
 import type { EngineName } from '../tensor/index.ts';
 import { isLoopback } from './security.ts';
+import { type TlsCredentials, tlsGiven } from './tls.ts';
 import { DYNAMIC, MAX_RANK, type Transport } from './transport.ts';
 import { nameFault } from './worker-info.ts';
 
@@ -29,6 +30,11 @@ export interface InitOptions {
   readonly host?: string;
   /** Secret of the run, the same for all workers. Default: GRADWIRE_TOKEN, else a file that only this user can read. */
   readonly token?: string;
+  /**
+   * Certificates, with which all connections are encrypted and both ends know each other: TLS 1.3. Needed beyond loopback; all
+   * workers of a group or none. Default: GRADWIRE_TLS_CERT, GRADWIRE_TLS_KEY and GRADWIRE_TLS_CA, else none.
+   */
+  readonly tls?: TlsCredentials;
   /** Lets the group span hosts without encryption, for networks where nobody else is. Default: false. */
   readonly insecure?: boolean;
   /** What carries the messages. Default: `grpc`; `memory` for several workers in one process. */
@@ -69,7 +75,7 @@ export interface InitOptions {
 }
 
 /** Options whose absence means something. */
-type Unfilled = 'host' | 'token' | 'engine' | 'referenceLeaseMs';
+type Unfilled = 'host' | 'token' | 'tls' | 'engine' | 'referenceLeaseMs';
 
 export type ResolvedOptions = Required<Omit<InitOptions, 'initMethod' | 'worldSize' | Unfilled>> &
   Pick<InitOptions, Unfilled> & {
@@ -113,6 +119,7 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     livenessPort: options.livenessPort ?? 0,
     ...pick('host', options.host),
     ...pick('token', options.token ?? text('GRADWIRE_TOKEN', env)),
+    ...pick('tls', tlsGiven(options.tls, env)),
     ...pick('engine', options.engine),
     ...pick('referenceLeaseMs', options.referenceLeaseMs),
   };
@@ -149,12 +156,12 @@ function check(options: ResolvedOptions): void {
   }
   checkCount('maxInFlightCalls', options.maxInFlightCalls, 1);
   checkCount('maxQueuedCalls', options.maxQueuedCalls, 0);
-  const exposed = [masterAddr, ...(host === undefined ? [] : [host])].filter((a) => !isLoopback(a));
-  if (exposed.length > 0 && !options.insecure) {
+  const exposed = exposedAddress(options);
+  if (exposed !== undefined && options.tls === undefined && !options.insecure) {
     throw new GradwireError(
       'insecure_address',
-      `${exposed[0]} is beyond this host, and messages are not encrypted: ` +
-        'set insecure: true if nobody else is on that network',
+      `${exposed} is beyond this host, and messages are not encrypted: give tls, or GRADWIRE_TLS_CERT, GRADWIRE_TLS_KEY ` +
+        'and GRADWIRE_TLS_CA (gradwire certs makes some), or set insecure: true if nobody else is on that network',
       { stage: 'init' },
     );
   }
@@ -162,7 +169,7 @@ function check(options: ResolvedOptions): void {
   if (token !== undefined && (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token))) {
     throw invalid('the token must be printable ASCII without blanks, and not empty');
   }
-  if (exposed.length > 0 && token === undefined) {
+  if (exposed !== undefined && token === undefined) {
     throw invalid('a group that spans hosts needs a token: set GRADWIRE_TOKEN for all workers');
   }
   if (!isLoopback(masterAddr) && rank > 0 && host === undefined) {
@@ -182,6 +189,14 @@ function checkLiveness({ heartbeatMs, deadAfterMs, livenessPort }: ResolvedOptio
   if (!Number.isInteger(livenessPort) || livenessPort < 0 || livenessPort > 65535) {
     throw invalid(`livenessPort ${livenessPort} is not a port`);
   }
+}
+
+/** An address of this worker or of the master that is not on this host. */
+export function exposedAddress({
+  masterAddr,
+  host,
+}: Pick<ResolvedOptions, 'masterAddr' | 'host'>): string | undefined {
+  return [masterAddr, host].find((address) => address !== undefined && !isLoopback(address));
 }
 
 function checkWorldSize(worldSize: number): void {

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { TlsCredentials } from '../tls.ts';
 import {
   FrameCutter,
   type Hello,
@@ -27,6 +28,7 @@ const FAREWELL_MS = 1_000;
 export interface LinkOptions extends Omit<Hello, 'nonce'> {
   readonly address: string;
   readonly token: string;
+  readonly tls: TlsCredentials | undefined;
   /** The peer has said something. */
   said(said: Said): void;
 }
@@ -68,7 +70,8 @@ export class Link {
   }
 
   #dial(): void {
-    const socket = dial(this.#options.address);
+    const { address, tls } = this.#options;
+    const socket = dial(address, tls);
     this.#socket = socket;
     this.#timer = setTimeout(() => socket.destroy(new Error('no answer')), HANDSHAKE_MS);
     const cutter = new FrameCutter();

@@ -2,10 +2,12 @@
  * All that the liveness thread does, for every worker of its process: listens, watches peers, tells those that it hears of a
  * death, and tells those that come back that they were given up. Knows neither threads nor calls.
  */
+import { isGradwireError } from '../../errors.ts';
+import type { TlsCredentials } from '../tls.ts';
+import { Beacon, type OpenSession, type Watchable } from './beacon.ts';
 import type { Said } from './frame.ts';
 import { digestOf } from './frame.ts';
 import { Link } from './link.ts';
-import { Listener, type OpenSession, type Watchable } from './listener.ts';
 import type { Order, Report, WorkerKey } from './orders.ts';
 import { MAX_STEP_MS, type Patience, Suspicion, type SuspicionEvent } from './suspicion.ts';
 
@@ -38,7 +40,8 @@ class Hosted implements Watchable {
   readonly rank: number;
   readonly name: string;
   token: string | undefined;
-  readonly listener: Promise<Listener>;
+  readonly tls: TlsCredentials | undefined;
+  readonly beacon: Promise<Beacon>;
   /** By the digest of their incarnation. */
   readonly watches = new Map<string, Watch>();
   readonly sessions = new Map<string, OpenSession>();
@@ -46,14 +49,15 @@ class Hosted implements Watchable {
   readonly #heard: (from: string, said: Said) => void;
 
   constructor(
-    { worker, rank, incarnation }: OrderOf<'host'>,
-    listener: Promise<Listener>,
+    { worker, rank, incarnation, tls }: OrderOf<'host'>,
+    beacon: Promise<Beacon>,
     heard: (worker: Hosted, from: string, said: Said) => void,
   ) {
     this.key = worker;
     this.rank = rank;
+    this.tls = tls;
     this.name = digestOf(incarnation);
-    this.listener = listener;
+    this.beacon = beacon;
     this.#heard = (from, said) => heard(this, from, said);
   }
 
@@ -80,8 +84,8 @@ export class Mesh {
   readonly #busyMs: () => number;
   readonly #workers = new Map<WorkerKey, Hosted>();
   readonly #byName = new Map<string, Hosted>();
-  /** By host and port. */
-  readonly #listeners = new Map<string, { readonly opening: Promise<Listener>; users: number }>();
+  /** By host, port and certificate. */
+  readonly #beacons = new Map<string, { readonly opening: Promise<Beacon>; users: number }>();
   readonly #suspicion = new Suspicion();
   #ticker: NodeJS.Timeout | undefined;
 
@@ -106,39 +110,40 @@ export class Mesh {
   }
 
   #host(order: OrderOf<'host'>): void {
-    const { worker: key, host, port } = order;
-    const place = `${host} ${port}`;
-    const known = this.#listeners.get(place);
-    const opening = known?.opening ?? this.#open(host, port);
-    if (known === undefined) this.#listeners.set(place, { opening, users: 1 });
+    const { worker: key, host, port, tls } = order;
+    const place = `${host} ${port} ${tls?.cert ?? ''}`;
+    const known = this.#beacons.get(place);
+    const opening = known?.opening ?? this.#open(order);
+    if (known === undefined) this.#beacons.set(place, { opening, users: 1 });
     else known.users++;
     const worker = new Hosted(order, opening, (...heard) => this.#heard(...heard));
     this.#workers.set(key, worker);
     this.#byName.set(worker.name, worker);
     opening.then(
-      (listener) => this.#report({ type: 'listening', worker: key, port: listener.port }),
-      (error: NodeJS.ErrnoException) => {
+      (beacon) => this.#report({ type: 'listening', worker: key, port: beacon.port }),
+      (error: Error) => {
         this.#leave(worker);
-        const isTaken = error.code === 'EADDRINUSE';
+        const isTaken = isGradwireError(error, 'address_in_use');
         this.#report({ type: 'refused', worker: key, isTaken, message: error.message });
       },
     );
   }
 
-  #open(host: string, port: number): Promise<Listener> {
+  #open({ host, port, tls }: OrderOf<'host'>): Promise<Beacon> {
     const find = (name: string): Hosted | undefined => this.#byName.get(name);
-    return Listener.open({ host, port, find, busyMs: this.#busyMs });
+    return Beacon.open({ host, port, tls, find, busyMs: this.#busyMs });
   }
 
   #watch(worker: Hosted, order: OrderOf<'watch'>): void {
     const { rank, incarnation, address, heartbeatMs, deadAfterMs } = order;
     const name = digestOf(incarnation);
-    const { token } = worker;
+    const { token, tls } = worker;
     // Workers of one process live and die together.
     if (this.#byName.has(name) || worker.watches.has(name) || token === undefined) return;
     const link = new Link({
       address,
       token,
+      tls,
       from: worker.name,
       to: name,
       rank: worker.rank,
@@ -174,11 +179,11 @@ export class Mesh {
     if (this.#byName.get(worker.name) === worker) this.#byName.delete(worker.name);
     for (const name of [...worker.watches.keys()]) this.#unwatch(worker, name);
     for (const session of worker.sessions.values()) session.end();
-    for (const [place, used] of this.#listeners) {
-      if (used.opening !== worker.listener || --used.users > 0) continue;
-      this.#listeners.delete(place);
+    for (const [place, used] of this.#beacons) {
+      if (used.opening !== worker.beacon || --used.users > 0) continue;
+      this.#beacons.delete(place);
       used.opening.then(
-        (listener) => listener.close(),
+        (beacon) => beacon.close(),
         () => {},
       );
     }

@@ -1,4 +1,5 @@
 /** What the main thread and the liveness thread say to each other. Types only. */
+import type { TlsCredentials } from '../tls.ts';
 
 /** One worker of this process, in what is said about it. */
 export type WorkerKey = number;
@@ -14,6 +15,7 @@ export type Order =
       readonly host: string;
       /** 0: any free port, shared by the workers of the process. */
       readonly port: number;
+      readonly tls: TlsCredentials | undefined;
     }
   /** The token of its run has become known. */
   | { readonly type: 'token'; readonly worker: WorkerKey; readonly token: string }

@@ -71,7 +71,7 @@ test(
     await initiator.do('context', 'worker0');
     const contexts = async (): Promise<number | undefined> => {
       const info = await owner.do<Record<string, number>>('info');
-      return info['autograd.numAutogradContexts'];
+      return info['autograd.numContexts'];
     };
     expect(await contexts()).toBe(1);
     // Longer than any limit of silence: in a call of another, and so on the thread that answers.

@@ -28,7 +28,15 @@ class Process implements Disposable {
   static async start(rank: number, token = 'secret'): Promise<Process> {
     const one = new Process(rank);
     const { incarnation } = one;
-    one.mesh.order({ type: 'host', worker: 1, rank, incarnation, host: '127.0.0.1', port: 0 });
+    one.mesh.order({
+      type: 'host',
+      worker: 1,
+      rank,
+      incarnation,
+      host: '127.0.0.1',
+      port: 0,
+      tls: undefined,
+    });
     one.mesh.order({ type: 'token', worker: 1, token });
     const listening = await until(() => one.reports[0]);
     if (listening?.type === 'listening') one.port = listening.port;
@@ -117,6 +125,7 @@ test('a port that is taken is refused', async () => {
     incarnation: 'x',
     host: '127.0.0.1',
     port: one.port,
+    tls: undefined,
   });
   await until(() => two.reports.length > 0);
   expect(two.reports[0]).toMatchObject({ type: 'refused', isTaken: true });

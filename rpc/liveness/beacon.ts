@@ -1,9 +1,11 @@
 /**
- * The listening end of liveness links: lets in who proves the token, and sends beats as often as was asked for. What a
- * stranger can hold is bounded: a few connections, each for a short time and with one frame at most.
+ * The listening end of liveness links: lets in who proves the token, and sends beats as often as was asked for. A stranger
+ * can hold a connection for a short time (grpc/listener.ts), with one frame at most.
  */
 import { randomBytes } from 'node:crypto';
-import type { Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { Listener } from '../grpc/listener.ts';
+import type { TlsCredentials } from '../tls.ts';
 import {
   challenge,
   FRAME_BYTES,
@@ -15,12 +17,9 @@ import {
   Session,
   SessionKeys,
 } from './frame.ts';
-import { listen, portOf } from './socket.ts';
 
-/** How long a stranger may take to say who it is. */
-const HANDSHAKE_MS = 2_000;
-/** Strangers at a time; one more takes the place of the oldest. */
-const MOST_STRANGERS = 64;
+/** How long a last word may take to leave. */
+const FAREWELL_MS = 1_000;
 /** Links that are let in, of all workers of the process. */
 const MOST_SESSIONS = 10_000;
 const LEAST_INTERVAL_MS = 20;
@@ -39,53 +38,50 @@ export interface Watchable {
   said(from: string, said: Said): void;
 }
 
-export interface ListenerOptions {
+export interface BeaconOptions {
   readonly host: string;
   readonly port: number;
+  readonly tls: TlsCredentials | undefined;
   find(incarnation: string): Watchable | undefined;
   /** For how many ms the main thread of this process has been computing. */
   busyMs(): number;
 }
 
-export class Listener {
-  readonly port: number;
-  readonly #server: Server;
-  readonly #options: ListenerOptions;
-  readonly #strangers = new Set<Socket>();
-  readonly #sessions = new Set<Socket>();
+export class Beacon {
+  readonly #listener: Listener;
+  readonly #options: BeaconOptions;
+  #sessions = 0;
 
-  private constructor(server: Server, options: ListenerOptions) {
-    this.#server = server;
+  private constructor(listener: Listener, options: BeaconOptions) {
+    this.#listener = listener;
     this.#options = options;
-    this.port = portOf(server);
   }
 
-  /** @throws Error (as rejection) if the port cannot be had */
-  static async open(options: ListenerOptions): Promise<Listener> {
-    let take = (socket: Socket): unknown => socket.destroy();
-    const server = await listen(options.host, options.port, (socket) => take(socket));
-    const listener = new Listener(server, options);
-    take = (socket) => listener.#greet(socket);
-    return listener;
+  /** @throws GradwireError (as rejection) `address_in_use`, `invalid_argument` */
+  static async open(options: BeaconOptions): Promise<Beacon> {
+    let greet = (socket: Socket): unknown => socket.destroy();
+    const take = (socket: Socket): unknown => greet(socket);
+    const listener = await Listener.listen({ ...options, take });
+    const beacon = new Beacon(listener, options);
+    greet = (socket) => beacon.#greet(socket);
+    return beacon;
+  }
+
+  get port(): number {
+    return this.#listener.port;
   }
 
   close(): void {
-    this.#server.close();
-    for (const socket of [...this.#strangers, ...this.#sessions]) socket.destroy();
+    void this.#listener.close();
+    this.#listener.cut();
   }
 
   #greet(socket: Socket): void {
-    const [oldest] = this.#strangers;
-    if (this.#strangers.size >= MOST_STRANGERS) oldest?.destroy();
-    this.#strangers.add(socket);
-    const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
     const nonce = randomBytes(NONCE_BYTES);
     const cutter = new FrameCutter();
     let take = (frame: Buffer): void => {
-      clearTimeout(timer);
       take = this.#admit(socket, nonce, frame);
     };
-    socket.on('error', () => {});
     socket.on('data', (chunk) => {
       try {
         cutter.push(chunk, (frame) => take(frame));
@@ -93,11 +89,6 @@ export class Listener {
         socket.destroy();
         if (!(error instanceof LinkFault)) throw error;
       }
-    });
-    socket.once('close', () => {
-      clearTimeout(timer);
-      this.#strangers.delete(socket);
-      this.#sessions.delete(socket);
     });
     socket.write(challenge(nonce));
   }
@@ -109,9 +100,10 @@ export class Listener {
     if (worker?.token === undefined) throw new LinkFault('nobody here has this name');
     const keys = new SessionKeys(worker.token, nonce, said);
     keys.check(frame, 'dialler');
-    if (this.#sessions.size >= MOST_SESSIONS) throw new LinkFault('too many links');
-    this.#strangers.delete(socket);
-    this.#sessions.add(socket);
+    if (this.#sessions >= MOST_SESSIONS) throw new LinkFault('too many links');
+    this.#listener.admit(socket.remoteAddress, socket.remotePort);
+    this.#sessions++;
+    socket.once('close', () => this.#sessions--);
     const session = new OpenSession(socket, new Session(keys, 'listener'), this.#options);
     const silentMs = worker.fencedFor(said.from);
     if (silentMs !== undefined) {
@@ -129,9 +121,9 @@ export class Listener {
 export class OpenSession {
   readonly #socket: Socket;
   readonly #session: Session;
-  readonly #options: Pick<ListenerOptions, 'busyMs'>;
+  readonly #options: Pick<BeaconOptions, 'busyMs'>;
 
-  constructor(socket: Socket, session: Session, options: Pick<ListenerOptions, 'busyMs'>) {
+  constructor(socket: Socket, session: Session, options: Pick<BeaconOptions, 'busyMs'>) {
     this.#socket = socket;
     this.#session = session;
     this.#options = options;
@@ -159,7 +151,7 @@ export class OpenSession {
   end(said?: Said): void {
     if (said !== undefined) this.send(said);
     this.#socket.end();
-    const timer = setTimeout(() => this.#socket.destroy(), HANDSHAKE_MS);
+    const timer = setTimeout(() => this.#socket.destroy(), FAREWELL_MS);
     this.#socket.once('close', () => clearTimeout(timer));
   }
 }
