@@ -2,6 +2,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { v7 as uuidv7 } from 'uuid';
 import { outside, startEngine } from '../tensor/index.ts';
+import type { FaultPlan } from './faults/fault-plan.ts';
 import { GrpcTransport } from './grpc/transport.ts';
 import { joinDynamic } from './join-dynamic.ts';
 import { joinStatic } from './join-static.ts';
@@ -33,7 +34,9 @@ const JOINED = channel('gradwire.worker');
  */
 export async function init(options: InitOptions): Promise<Worker> {
   const resolved = secured(resolveOptions(options, process.env));
-  const { transport, initTimeoutMs, worldSize } = resolved;
+  const { transport, initTimeoutMs, worldSize, chaos } = resolved;
+  // A plan that a test has made is no surprise.
+  if (chaos !== undefined && chaos !== options.chaos) warnOf(chaos, resolved.name);
   const carrier = typeof transport === 'string' ? CARRIERS[transport] : transport;
   const incarnation = uuidv7();
   // Sockets keep the asynchronous flow in which they were made: none of the user's.
@@ -52,4 +55,10 @@ export async function init(options: InitOptions): Promise<Worker> {
       throw error;
     }
   });
+}
+
+/** A run with faults never looks like one without. */
+function warnOf({ text, seed }: FaultPlan, name: string): void {
+  const message = `${name} injects faults: ${text} (seed ${seed})`;
+  process.emitWarning(message, { type: 'GradwireWarning', code: 'GRADWIRE_CHAOS' });
 }

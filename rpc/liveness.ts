@@ -6,7 +6,7 @@ import { GradwireError } from '../errors.ts';
 import type { Report, WorkerKey } from './liveness/orders.ts';
 import { livenessThread } from './liveness/threads.ts';
 import { fencedOff, type PeerLoss, silenceOf } from './peer-loss.ts';
-import type { TlsCredentials } from './tls.ts';
+import type { TlsCredentials } from './tls-credentials.ts';
 
 /** A peer, as far as watching it goes. */
 export interface Watched {

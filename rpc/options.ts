@@ -1,8 +1,11 @@
 /** What `init` is told, by options and environment, checked before anything is started. Pure. */
 import { GradwireError } from '../errors.ts';
 import type { EngineName } from '../tensor/index.ts';
+import type { FaultPlan } from './faults/fault-plan.ts';
+import { planGiven } from './faults/plan-given.ts';
 import { isLoopback } from './security.ts';
-import { type TlsCredentials, tlsGiven } from './tls.ts';
+import { tlsGiven } from './tls.ts';
+import type { TlsCredentials } from './tls-credentials.ts';
 import { DYNAMIC, MAX_RANK, type Transport } from './transport.ts';
 import { nameFault } from './worker-info.ts';
 
@@ -70,17 +73,23 @@ export interface InitOptions {
    * that does not return to its event loop; the default is then 300,000.
    */
   readonly referenceLeaseMs?: number;
+  /**
+   * Faults for tests, by rules such as `call=drop:0.05,gradient=delay:50ms`: see `FaultPlan` of `gradwire/testing`.
+   * Default: GRADWIRE_CHAOS, with the seed of GRADWIRE_CHAOS_SEED.
+   */
+  readonly chaos?: string | FaultPlan;
   /** Tensor engine to start, on GRADWIRE_THREADS threads. Default: GRADWIRE_ENGINE, else wasm. */
   readonly engine?: EngineName;
 }
 
 /** Options whose absence means something. */
-type Unfilled = 'host' | 'token' | 'tls' | 'engine' | 'referenceLeaseMs';
+type Unfilled = 'host' | 'token' | 'tls' | 'engine' | 'referenceLeaseMs' | 'chaos';
 
 export type ResolvedOptions = Required<Omit<InitOptions, 'initMethod' | 'worldSize' | Unfilled>> &
-  Pick<InitOptions, Unfilled> & {
+  Pick<InitOptions, Exclude<Unfilled, 'chaos'>> & {
     /** 0: the group is dynamic. */
     readonly worldSize: number;
+    readonly chaos?: FaultPlan;
   };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -122,6 +131,7 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     ...pick('tls', tlsGiven(options.tls, env)),
     ...pick('engine', options.engine),
     ...pick('referenceLeaseMs', options.referenceLeaseMs),
+    ...pick('chaos', planGiven(options.chaos, env)),
   };
   check(resolved);
   return resolved;

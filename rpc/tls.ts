@@ -8,16 +8,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate, type TlsOptions } from 'node:tls';
 import { GradwireError } from '../errors.ts';
-
-/** Each a PEM text or the path of a file that has it. */
-export interface TlsCredentials {
-  /** This worker's certificate, with those between it and the authority, if there are any. */
-  readonly cert: string;
-  /** Its private key, without a passphrase; as a file, readable by this user alone. */
-  readonly key: string;
-  /** The authorities whose certificates are accepted from others. */
-  readonly ca: string;
-}
+import type { TlsCredentials } from './tls-credentials.ts';
 
 type Field = keyof TlsCredentials;
 type Environment = Readonly<Record<string, string | undefined>>;

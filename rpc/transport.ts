@@ -3,7 +3,7 @@
  * and gRPC implement it; the same suite of tests runs over each. Users may bring their own by the option `transport` of
  * `init`: it must carry bytes in order and whole, and let nobody in who does not know the token.
  */
-import type { TlsCredentials } from './tls.ts';
+import type { TlsCredentials } from './tls-credentials.ts';
 
 /** A member of the group, as the rendezvous makes it known to all. */
 export interface Member {

@@ -103,6 +103,7 @@ export class WorkerNode implements Worker, WorkerCore {
       interceptors,
       maxMessageBytes: options.maxMessageBytes,
       limits: options,
+      faults: options.chaos?.for(options),
       onPeerGone: (...gone) => this.#peerGone(...gone),
       enter: (caller, call, work) =>
         callSlot.run({ worker: this, caller, call, within: call }, work),

@@ -1,7 +1,8 @@
 /** How a client reaches a peer, plain or TLS, and what is wrong where it cannot. */
 import { connect, createSecureContext } from 'node:tls';
 import { Client, credentials } from '@grpc/grpc-js';
-import { clientTls, type TlsCredentials } from '../tls.ts';
+import { clientTls } from '../tls.ts';
+import type { TlsCredentials } from '../tls-credentials.ts';
 import { CHANNEL_OPTIONS } from './service.ts';
 
 /** How long a peer may take to say its first bytes to someone who asks what is wrong. */

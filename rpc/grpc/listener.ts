@@ -6,7 +6,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { debuglog } from 'node:util';
 import { GradwireError } from '../../errors.ts';
-import { HANDSHAKE_TIMEOUT_MS, serverTls, type TlsCredentials } from '../tls.ts';
+import { HANDSHAKE_TIMEOUT_MS, serverTls } from '../tls.ts';
+import type { TlsCredentials } from '../tls-credentials.ts';
 
 const debug = debuglog('gradwire');
 
@@ -19,6 +20,8 @@ export interface ListenOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly tls: TlsCredentials | undefined;
+  /** How long a stranger may stay. Default: 5 s. */
+  readonly patienceMs?: number;
   /** Takes over a connection; over TLS, of someone whose certificate was accepted. */
   readonly take: (socket: Socket) => void;
 }
@@ -44,7 +47,7 @@ export class Listener {
 
   /** @throws GradwireError `address_in_use`, `invalid_argument` */
   static async listen(options: ListenOptions): Promise<Listener> {
-    const guests = new Guests();
+    const guests = new Guests(options.patienceMs ?? HANDSHAKE_TIMEOUT_MS);
     const server = options.tls === undefined ? plain(options, guests) : secure(options, guests);
     await bind(server, options);
     return new Listener(server, guests);
@@ -76,6 +79,11 @@ class Guests {
   readonly #all = new Map<string, Guest>();
   readonly #strangersOf = new Map<string, number>();
   #strangers = 0;
+  readonly #patienceMs: number;
+
+  constructor(patienceMs: number) {
+    this.#patienceMs = patienceMs;
+  }
 
   get size(): number {
     return this.#all.size;
@@ -94,7 +102,7 @@ class Guests {
     const guest: Guest = {
       socket,
       address,
-      patience: setTimeout(() => guest.socket.destroy(), HANDSHAKE_TIMEOUT_MS),
+      patience: setTimeout(() => guest.socket.destroy(), this.#patienceMs),
     };
     this.#strangersOf.set(address, others + 1);
     this.#strangers++;

@@ -18,7 +18,7 @@ import {
 } from '@grpc/grpc-js';
 import { GradwireError, isGradwireError } from '../../errors.ts';
 import { sameToken } from '../security.ts';
-import type { TlsCredentials } from '../tls.ts';
+import type { TlsCredentials } from '../tls-credentials.ts';
 import type { Connection, Rendezvous } from '../transport.ts';
 import { GrpcConnection } from './connection.ts';
 import type { JoinReply, JoinRequest } from './gen/gradwire_pb.ts';

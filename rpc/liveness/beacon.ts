@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { Listener } from '../grpc/listener.ts';
-import type { TlsCredentials } from '../tls.ts';
+import type { TlsCredentials } from '../tls-credentials.ts';
 import {
   challenge,
   FRAME_BYTES,

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { TlsCredentials } from '../tls.ts';
+import type { TlsCredentials } from '../tls-credentials.ts';
 import {
   FrameCutter,
   type Hello,

@@ -3,7 +3,7 @@
  * death, and tells those that come back that they were given up. Knows neither threads nor calls.
  */
 import { isGradwireError } from '../../errors.ts';
-import type { TlsCredentials } from '../tls.ts';
+import type { TlsCredentials } from '../tls-credentials.ts';
 import { Beacon, type OpenSession, type Watchable } from './beacon.ts';
 import type { Said } from './frame.ts';
 import { digestOf } from './frame.ts';

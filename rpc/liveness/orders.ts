@@ -1,5 +1,5 @@
 /** What the main thread and the liveness thread say to each other. Types only. */
-import type { TlsCredentials } from '../tls.ts';
+import type { TlsCredentials } from '../tls-credentials.ts';
 
 /** One worker of this process, in what is said about it. */
 export type WorkerKey = number;

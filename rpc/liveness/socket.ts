@@ -1,7 +1,8 @@
 /** The dialling sockets of the liveness mesh: the one place there that knows what secures them. */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { clientTls, type TlsCredentials } from '../tls.ts';
+import { clientTls } from '../tls.ts';
+import type { TlsCredentials } from '../tls-credentials.ts';
 
 /** Begins to connect; failures come as events of the socket. @param address host:port, or [host]:port */
 export function dial(address: string, tls: TlsCredentials | undefined): Socket {
