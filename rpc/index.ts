@@ -46,6 +46,7 @@ export type {
   RemoteMethods,
   RemoteStreams,
   Rest,
+  RRefBackwardOptions,
   StreamOptions,
   StreamRest,
 } from './types.ts';
