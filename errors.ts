@@ -11,7 +11,7 @@ export const ERROR_CODES = {
   group_in_use: 'rank 0 of a dynamic group cannot leave before the others',
   address_in_use: 'the port is taken by another process',
   insecure_address: 'an address beyond loopback was given without transport security',
-  unauthenticated: 'the token of the run is missing or wrong',
+  unauthenticated: 'the token of the run or a certificate is missing or wrong',
   unknown_worker: 'no worker of the group has this name or rank',
   already_registered: 'the name is registered for something else',
   not_registered: 'the function or class was not registered in this process',

@@ -21,3 +21,6 @@ export {
   registerPostAccumulateHook,
   sparseGradient,
 } from './leaves.ts';
+export { RemoteModule } from './remote-module.ts';
+export type { Module } from './remote-module-calls.ts';
+export { LayersModule } from './remote-module-layers.ts';

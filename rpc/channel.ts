@@ -26,7 +26,17 @@ export interface ChannelHandlers {
   close(isFarewell: boolean, reason: Error | undefined): void;
 }
 
-export class Channel {
+/** What carries whole messages to one peer. */
+export interface PeerChannel {
+  readonly isOpen: boolean;
+  readonly queuedBytes: number;
+  send(message: Outgoing): void;
+  withdraw(message: Outgoing): boolean;
+  close(): Promise<void>;
+  cut(reason: Error): void;
+}
+
+export class Channel implements PeerChannel {
   readonly #connection: Connection;
   readonly #handlers: ChannelHandlers;
   readonly #outbox: Outbox;

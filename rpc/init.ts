@@ -2,10 +2,12 @@
 import { channel } from 'node:diagnostics_channel';
 import { v7 as uuidv7 } from 'uuid';
 import { outside, startEngine } from '../tensor/index.ts';
+import type { FaultPlan } from './faults/fault-plan.ts';
 import { GrpcTransport } from './grpc/transport.ts';
 import { joinDynamic } from './join-dynamic.ts';
 import { joinStatic } from './join-static.ts';
 import { type InitOptions, localProcesses, resolveOptions } from './options.ts';
+import { secured } from './secured.ts';
 import { DYNAMIC, type Transport } from './transport.ts';
 import { MemoryTransport } from './transport-memory.ts';
 import type { Worker } from './worker-api.ts';
@@ -30,9 +32,11 @@ const JOINED = channel('gradwire.worker');
  * `group_mismatch` (static and dynamic members do not mix), `unavailable`, `address_in_use`, `insecure_address`, `unauthenticated`, `engine_unavailable`
  */
 export async function init(options: InitOptions): Promise<Worker> {
-  const resolved = resolveOptions(options, process.env);
+  const resolved = secured(resolveOptions(options, process.env));
   await startEngine(resolved.engine, localProcesses(resolved));
-  const { transport, initTimeoutMs, worldSize } = resolved;
+  const { transport, initTimeoutMs, worldSize, chaos } = resolved;
+  // A plan that a test has made is no surprise.
+  if (chaos !== undefined && chaos !== options.chaos) warnOf(chaos, resolved.name);
   const carrier = typeof transport === 'string' ? CARRIERS[transport] : transport;
   // Sockets keep the asynchronous flow in which they were made: none of the user's.
   return outside(async () => {
@@ -42,4 +46,10 @@ export async function init(options: InitOptions): Promise<Worker> {
     JOINED.publish({ name: resolved.name });
     return worker;
   });
+}
+
+/** A run with faults never looks like one without. */
+function warnOf({ text, seed }: FaultPlan, name: string): void {
+  const message = `${name} injects faults: ${text} (seed ${seed})`;
+  process.emitWarning(message, { type: 'GradwireWarning', code: 'GRADWIRE_CHAOS' });
 }

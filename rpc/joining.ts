@@ -17,6 +17,6 @@ export function startNode(
   group: Rendezvous | undefined,
   accept: (connection: Connection) => void,
 ): Promise<TransportNode> {
-  const { host, token } = options;
-  return carrier.start({ ...options, incarnation, host, token, group, accept });
+  const { host, token, tls } = options;
+  return carrier.start({ ...options, incarnation, host, token, tls, group, accept });
 }

@@ -6,7 +6,7 @@
  * Knows nothing of answers.
  */
 import { GradwireError } from '../errors.ts';
-import type { Channel } from './channel.ts';
+import type { PeerChannel } from './channel.ts';
 import { numberPacket } from './number-packet.ts';
 import type { Packet } from './packet.ts';
 import { Parcel, type Way } from './parcel.ts';
@@ -23,7 +23,7 @@ export interface LaneLimits {
 const FULL_BYTES = 64 * 1024 * 1024;
 
 export class Lane {
-  channel: Channel | undefined;
+  channel: PeerChannel | undefined;
   readonly #name: () => string;
   readonly #limits: LaneLimits;
   readonly #held = new Queue<Parcel>(({ isHeld }) => !isHeld);

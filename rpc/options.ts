@@ -1,7 +1,11 @@
 /** What `init` is told, by options and environment, checked before anything is started. Pure. */
 import { GradwireError } from '../errors.ts';
 import type { EngineName } from '../tensor/index.ts';
+import type { FaultPlan } from './faults/fault-plan.ts';
+import { planGiven } from './faults/plan-given.ts';
 import { isLoopback } from './security.ts';
+import { tlsGiven } from './tls.ts';
+import type { TlsCredentials } from './tls-credentials.ts';
 import { DYNAMIC, MAX_RANK, type Transport } from './transport.ts';
 import { nameFault } from './worker-info.ts';
 
@@ -29,6 +33,11 @@ export interface InitOptions {
   readonly host?: string;
   /** Secret of the run, the same for all workers. Default: GRADWIRE_TOKEN, else a file that only this user can read. */
   readonly token?: string;
+  /**
+   * Certificates, with which all connections are encrypted and both ends know each other: TLS 1.3. Needed beyond loopback; all
+   * workers of a group or none. Default: GRADWIRE_TLS_CERT, GRADWIRE_TLS_KEY and GRADWIRE_TLS_CA, else none.
+   */
+  readonly tls?: TlsCredentials;
   /** Lets the group span hosts without encryption, for networks where nobody else is. Default: false. */
   readonly insecure?: boolean;
   /** What carries the messages. Default: `grpc`; `memory` for several workers in one process. */
@@ -48,16 +57,22 @@ export interface InitOptions {
    * work in which a worker does not return to its event loop. Default: 300,000.
    */
   readonly referenceLeaseMs?: number;
+  /**
+   * Faults for tests, by rules such as `call=drop:0.05,gradient=delay:50ms`: see `FaultPlan` of `gradwire/testing`.
+   * Default: GRADWIRE_CHAOS, with the seed of GRADWIRE_CHAOS_SEED.
+   */
+  readonly chaos?: string | FaultPlan;
   /** Tensor engine to start, on GRADWIRE_THREADS threads. Default: GRADWIRE_ENGINE, else wasm. */
   readonly engine?: EngineName;
 }
 
 export type ResolvedOptions = Required<
-  Omit<InitOptions, 'host' | 'token' | 'engine' | 'initMethod' | 'worldSize'>
+  Omit<InitOptions, 'host' | 'token' | 'tls' | 'engine' | 'initMethod' | 'worldSize' | 'chaos'>
 > &
-  Pick<InitOptions, 'host' | 'token' | 'engine'> & {
+  Pick<InitOptions, 'host' | 'token' | 'tls' | 'engine'> & {
     /** 0: the group is dynamic. */
     readonly worldSize: number;
+    readonly chaos?: FaultPlan;
   };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -94,7 +109,9 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     referenceLeaseMs: options.referenceLeaseMs ?? 300_000,
     ...pick('host', options.host),
     ...pick('token', options.token ?? text('GRADWIRE_TOKEN', env)),
+    ...pick('tls', tlsGiven(options.tls, env)),
     ...pick('engine', options.engine),
+    ...pick('chaos', planGiven(options.chaos, env)),
   };
   check(resolved);
   return resolved;
@@ -126,12 +143,12 @@ function check(options: ResolvedOptions): void {
   }
   checkCount('maxInFlightCalls', options.maxInFlightCalls, 1);
   checkCount('maxQueuedCalls', options.maxQueuedCalls, 0);
-  const exposed = [masterAddr, ...(host === undefined ? [] : [host])].filter((a) => !isLoopback(a));
-  if (exposed.length > 0 && !options.insecure) {
+  const exposed = exposedAddress(options);
+  if (exposed !== undefined && options.tls === undefined && !options.insecure) {
     throw new GradwireError(
       'insecure_address',
-      `${exposed[0]} is beyond this host, and messages are not encrypted: ` +
-        'set insecure: true if nobody else is on that network',
+      `${exposed} is beyond this host, and messages are not encrypted: give tls, or GRADWIRE_TLS_CERT, GRADWIRE_TLS_KEY ` +
+        'and GRADWIRE_TLS_CA (gradwire certs makes some), or set insecure: true if nobody else is on that network',
       { stage: 'init' },
     );
   }
@@ -139,12 +156,20 @@ function check(options: ResolvedOptions): void {
   if (token !== undefined && (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token))) {
     throw invalid('the token must be printable ASCII without blanks, and not empty');
   }
-  if (exposed.length > 0 && token === undefined) {
+  if (exposed !== undefined && token === undefined) {
     throw invalid('a group that spans hosts needs a token: set GRADWIRE_TOKEN for all workers');
   }
   if (!isLoopback(masterAddr) && rank > 0 && host === undefined) {
     throw invalid('host is needed: the address under which the others reach this worker');
   }
+}
+
+/** An address of this worker or of the master that is not on this host. */
+export function exposedAddress({
+  masterAddr,
+  host,
+}: Pick<ResolvedOptions, 'masterAddr' | 'host'>): string | undefined {
+  return [masterAddr, host].find((address) => address !== undefined && !isLoopback(address));
 }
 
 function checkWorldSize(worldSize: number): void {

@@ -1,6 +1,7 @@
 /** The requests of one worker that wait for their answer, and every way in which they stop waiting without one. */
 import { GradwireError } from '../errors.ts';
 import type { Frame } from '../tensor/index.ts';
+import { BoundedSet } from './bounded-set.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import { RpcFuture } from './future.ts';
 import type { OutgoingTrace } from './interceptor.ts';
@@ -74,10 +75,14 @@ export interface PendingOptions {
 }
 
 const NOTHING: readonly never[] = [];
+/** Late answers that are expected at once: further ones are not read, and their references stay until their sender goes. */
+const MAX_ABANDONED = 10_000;
 
 export class PendingRequests {
   readonly #entries = new Map<number, Entry>();
   readonly #options: PendingOptions;
+  /** Those given up whose answer may still come. */
+  readonly #abandoned = new BoundedSet<number>(MAX_ABANDONED);
   #nextId = 1;
   /** How many of the entries only wait for others at a meeting. */
   #meetings = 0;
@@ -120,6 +125,11 @@ export class PendingRequests {
   /** The request that an answer from `peer` belongs to; it no longer waits. */
   take(id: number, peer: number): PendingRequest | undefined {
     return this.#entries.get(id)?.request.peer === peer ? this.#remove(id) : undefined;
+  }
+
+  /** Whether an answer comes late, to a request that its caller has given up; once. */
+  takeAbandoned(id: number): boolean {
+    return this.#abandoned.delete(id);
   }
 
   /** The request that an item of a stream from `peer` belongs to. */
@@ -201,6 +211,7 @@ export class PendingRequests {
     if (entry === undefined) return;
     const { request, parcel, startedAt } = entry;
     const isUnsent = this.#options.abandon(request, parcel);
+    if (!isUnsent) this.#abandoned.add(id);
     const { message, ...cause } = say(entry, isUnsent);
     const details = {
       peer: this.#options.nameOf(request.peer),

@@ -3,6 +3,7 @@
  * and gRPC implement it; the same suite of tests runs over each. Users may bring their own by the option `transport` of
  * `init`: it must carry bytes in order and whole, and let nobody in who does not know the token.
  */
+import type { TlsCredentials } from './tls-credentials.ts';
 
 /** A member of the group, as the rendezvous makes it known to all. */
 export interface Member {
@@ -91,6 +92,8 @@ export interface NodeOptions {
   readonly host: string | undefined;
   /** Secret of the run; undefined: shared through a file that only this user can read. */
   readonly token: string | undefined;
+  /** PEM texts with which every connection is encrypted and both ends are known; undefined: none is. */
+  readonly tls?: TlsCredentials | undefined;
   /** Called for each connection that a peer makes, after its identity was checked. */
   readonly accept: (connection: Connection) => void;
 }

@@ -91,6 +91,7 @@ export class WorkerNode implements Worker, WorkerCore {
       interceptors,
       maxMessageBytes: options.maxMessageBytes,
       limits: options,
+      faults: options.chaos?.for(options),
       onPeerGone: (rank, isFarewell) => this.#peerGone(rank, isFarewell),
       enter: (caller, call, work) =>
         callSlot.run({ worker: this, caller, call, within: call }, work),
