@@ -217,6 +217,7 @@ const LIES: Readonly<Record<MessageKind, string | (() => Promise<void>)>> = {
     refused(await liar.ask('gradient', [context, '1.0', `${ANSWER}/0`], { body }));
     refused(await liar.ask('gradient', [context, '2.0', `${ANSWER}/0`], { body }));
   },
+  backward: 'needs the id of a context, which is not to be guessed',
   passDone: async () => {
     const { liar, owner } = scene;
     await owner.run(() =>
@@ -259,6 +260,7 @@ const LIES: Readonly<Record<MessageKind, string | (() => Promise<void>)>> = {
   grant: 'of the connection itself',
   goodbye: 'of the connection itself',
   decline: 'of the connection itself',
+  fenced: 'of the connection itself',
 };
 
 /** Answers to what worker 0 asked the honest worker. */
