@@ -2,14 +2,14 @@
  * The model of PyTorch's tutorial "Combining Distributed DataParallel with Distributed RPC Framework": a sparse part, the
  * embedding, on a parameter server, and a dense part, of which every trainer has a replica.
  */
-import { type autograd, rpc, tf } from 'gradwire';
+import { autograd, rpc, tf } from 'gradwire';
 import { Linear } from '../support/layers.ts';
 import { Random } from '../support/random.ts';
 import { NUM_CLASSES, NUM_EMBEDDINGS } from './bags.ts';
 
 export const EMBEDDING_DIM = 16;
 
-/** Sums of embeddings, lived in by the parameter server (PyTorch: `nn.EmbeddingBag(…, mode='sum')`). */
+/** Sums of embeddings, with sparse gradients (PyTorch: `nn.EmbeddingBag(…, mode="sum", sparse=True)`). */
 export class EmbeddingBag implements autograd.Module {
   readonly #weight: tf.Variable<tf.Rank.R2>;
 
@@ -19,6 +19,8 @@ export class EmbeddingBag implements autograd.Module {
       return random.normal(0, 0.3);
     });
     this.#weight = tf.tidy(() => tf.variable(tf.tensor2d(values, [numEmbeddings, embeddingDim])));
+    // A step changes the rows that it looked up, and no other.
+    autograd.sparseGradient(this.#weight);
   }
 
   /** Items `[n]` and the bag `[n]` of each, below `count`, to `[count, embeddingDim]`. */
