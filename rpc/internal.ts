@@ -4,6 +4,7 @@ export { currentWorker } from './current.ts';
 export { fromWire, toWire } from './failure.ts';
 export { FaultPlan, type InjectedFault } from './faults/fault-plan.ts';
 export type { FaultAction } from './faults/fault-rules.ts';
+export { Head } from './head.ts';
 export type { Incoming } from './incoming.ts';
 export type { CallView, IncomingTrace, Interceptor, OutgoingTrace } from './interceptor.ts';
 export type { MessageKind } from './message.ts';
