@@ -20,7 +20,17 @@ import { outside, type TensorScope, type tf } from '../tensor/index.ts';
 import { checkRoots, checkTimeout } from './backward-arguments.ts';
 import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
-import type { DistContext, MessageId } from './dist-context.ts';
+import type { DistContext } from './dist-context.ts';
+import {
+  type Mark,
+  type Outcome,
+  readGradients,
+  readMark,
+  readOfPass,
+  readOutcome,
+  readPassDone,
+  readRanks,
+} from './heads.ts';
 import { failedOn, Participants } from './participants.ts';
 import type { Debt, OutgoingMark, PassShare, PassStart } from './pass-share.ts';
 
@@ -34,10 +44,7 @@ export interface BackwardOptions {
   readonly timeoutMs?: number;
 }
 
-/** How a pass ends on a worker. */
-type Outcome = 'visible' | 'dropped' | 'broken';
-
-type MarkHead = [ContextId, PassStart, mark: string, message: MessageId, indices: number[]];
+type Gradients = readonly (tf.Tensor | null)[];
 
 export class DistEngine {
   readonly #worker: WorkerCore;
@@ -50,15 +57,16 @@ export class DistEngine {
     this.#worker = worker;
     this.#contexts = contexts;
     const { endpoint } = worker;
-    endpoint.handle('mark', ({ head }) => this.#marked(head as MarkHead));
+    endpoint.handle('mark', ({ head }) => this.#marked(readMark(head)));
     endpoint.handle('gradient', (request) => this.#gradient(request));
     endpoint.handle('passDone', ({ head, peer }) => {
-      const [pass, failure] = head as [string, unknown];
+      const [pass, failure] = readPassDone(head);
       this.#started.get(pass)?.done(peer, failure);
     });
-    endpoint.handle('finish', ({ head }) =>
-      this.#finish(...(head as [ContextId, string, Outcome])),
-    );
+    endpoint.handle('finish', ({ head }) => {
+      const [id, pass, outcome] = readOfPass(head);
+      return this.#finish(id, pass, readOutcome(outcome));
+    });
   }
 
   get startedCount(): number {
@@ -118,7 +126,7 @@ export class DistEngine {
     const told = marks.map(async ({ debt, message, indices }) => {
       const head = [context.id, start, debt.mark, message, indices];
       try {
-        return (await this.#ask(debt.peer, start, { kind: 'mark', head })) as number[];
+        return readRanks(await this.#ask(debt.peer, start, { kind: 'mark', head }));
       } catch (error) {
         throw failedOn(this.#worker.nameOf(debt.peer), asError(error));
       }
@@ -126,9 +134,10 @@ export class DistEngine {
     return (await Promise.all(told)).flat();
   }
 
-  async #marked([id, start, mark, message, indices]: MarkHead): Promise<readonly number[]> {
+  async #marked({ id, start, mark, sent }: Mark): Promise<readonly number[]> {
     const context = this.#contexts.get(id);
-    const roots = context.sent(message, indices);
+    const [message] = sent;
+    const roots = context.sent(...sent);
     if (roots === undefined) {
       throw new GradwireError('protocol_error', `no message ${message} was sent in context ${id}`);
     }
@@ -139,24 +148,25 @@ export class DistEngine {
 
   /** Step 2: gradients have come. Answered at once: the work that they cause is no part of the call. */
   #gradient({ head, body, scope, takeScope }: Incoming): null {
-    const [id, pass, mark] = head as [ContextId, string, string];
+    const [id, pass, mark] = readOfPass(head);
+    const gradients = readGradients(body);
     const context = this.#contexts.get(id);
     const share = context.passes.get(pass);
     if (share === undefined)
       throw new GradwireError('protocol_error', `no pass ${pass} is under way`);
     takeScope();
-    outside(() => setImmediate(() => this.#feed(context, share, { mark, body, scope })));
+    outside(() => setImmediate(() => this.#feed(context, share, { mark, gradients, scope })));
     return null;
   }
 
   #feed(
     context: DistContext,
     share: PassShare,
-    { mark, body, scope }: { mark: string; body: unknown; scope: TensorScope },
+    { mark, gradients, scope }: { mark: string; gradients: Gradients; scope: TensorScope },
   ): void {
     try {
       this.#begin(context, share);
-      share.feed(mark, body as (tf.Tensor | null)[]);
+      share.feed(mark, gradients);
       this.#check(share);
     } catch (error) {
       this.#report(share, error);
@@ -173,7 +183,7 @@ export class DistEngine {
   #pay(
     context: DistContext,
     share: PassShare,
-    { debt, gradients }: { debt: Debt; gradients: readonly (tf.Tensor | null)[] },
+    { debt, gradients }: { debt: Debt; gradients: Gradients },
   ): void {
     const head = [context.id, share.start.id, debt.mark];
     this.#ask(debt.peer, share.start, { kind: 'gradient', head, body: gradients }).catch((error) =>

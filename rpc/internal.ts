@@ -2,6 +2,7 @@
 export { BoundedSet } from './bounded-set.ts';
 export { currentWorker } from './current.ts';
 export { fromWire, toWire } from './failure.ts';
+export { Head } from './head.ts';
 export type { Incoming } from './incoming.ts';
 export type { CallView, IncomingTrace, Interceptor, OutgoingTrace } from './interceptor.ts';
 export { addPlugin } from './plugins.ts';

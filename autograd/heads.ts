@@ -1,0 +1,102 @@
+/**
+ * The fields of the messages of distributed autograd, which a peer may have made up: checked before anything is looked up
+ * or kept by them. Pure.
+ */
+import { GradwireError } from '../errors.ts';
+import { Head } from '../rpc/internal.ts';
+import { tf } from '../tensor/index.ts';
+import type { ContextId } from './context-id.ts';
+import type { MessageId } from './dist-context.ts';
+import type { PassStart } from './pass-share.ts';
+
+/** How a pass ends on a worker. */
+export type Outcome = 'visible' | 'dropped' | 'broken';
+
+/** Tensors of one message that need gradients. */
+export type Sent = readonly [message: MessageId, indices: readonly number[]];
+
+/** Longest name of a message, mark or pass, in characters. */
+const MAX_NAME = 128;
+
+/** The context of a message, the first of its fields. @throws GradwireError `protocol_error` */
+export function readContext(fields: unknown): ContextId {
+  return new Head(fields).id(0) as string as ContextId;
+}
+
+/** What the meta data of a request say: its context, and what it sends. @throws GradwireError `protocol_error` */
+export function readJoined(meta: unknown): readonly [ContextId, Sent] {
+  const head = new Head(meta);
+  return [readContext(meta), [name(head, 1), head.ranks(2)]];
+}
+
+/** What the meta data of an answer say. @throws GradwireError `protocol_error` */
+export function readSent(meta: unknown): Sent {
+  const head = new Head(meta);
+  return [name(head, 0), head.ranks(1)];
+}
+
+export interface Mark {
+  readonly id: ContextId;
+  readonly start: PassStart;
+  readonly mark: string;
+  readonly sent: Sent;
+}
+
+/** @throws GradwireError `protocol_error` */
+export function readMark(fields: unknown): Mark {
+  const head = new Head(fields);
+  const given = Object(head.field(1)) as Readonly<Record<keyof PassStart, unknown>>;
+  const start = new Head([given.id, given.initiator, given.timeoutMs]);
+  return {
+    id: readContext(fields),
+    start: {
+      id: name(start, 0),
+      initiator: start.rank(1),
+      retainGraph: given.retainGraph === true,
+      timeoutMs: start.limitMs(2),
+    },
+    mark: name(head, 2),
+    sent: [name(head, 3), head.ranks(4)],
+  };
+}
+
+/** A context, a pass, and the mark of a gradient or the end of the pass. @throws GradwireError `protocol_error` */
+export function readOfPass(fields: unknown): readonly [ContextId, string, string] {
+  const head = new Head(fields);
+  return [readContext(fields), name(head, 1), name(head, 2)];
+}
+
+/** @throws GradwireError `protocol_error` */
+export function readOutcome(text: string): Outcome {
+  if (text === 'visible' || text === 'dropped' || text === 'broken') return text;
+  throw malformed('a pass that ends in no known way');
+}
+
+/** The pass that is done, and why it has failed, if so. @throws GradwireError `protocol_error` */
+export function readPassDone(fields: unknown): readonly [string, unknown] {
+  const head = new Head(fields);
+  return [name(head, 0), head.field(1)];
+}
+
+/** Ranks that take part behind a worker. @throws GradwireError `protocol_error` */
+export function readRanks(answer: unknown): readonly number[] {
+  return new Head([answer]).ranks(0);
+}
+
+/** @throws GradwireError `protocol_error` */
+export function readGradients(body: unknown): readonly (tf.Tensor | null)[] {
+  const isSound =
+    Array.isArray(body) && body.every((entry) => entry === null || entry instanceof tf.Tensor);
+  if (isSound) return body;
+  throw malformed('gradients that are none');
+}
+
+function name(head: Head, index: number): string {
+  const text = head.text(index);
+  if (text.length <= MAX_NAME) return text;
+  throw malformed('a name that is too long');
+}
+
+function malformed(what: string): GradwireError {
+  return new GradwireError('protocol_error', `a message has ${what}`, { stage: 'decode' });
+}
