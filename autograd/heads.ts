@@ -4,9 +4,10 @@
  */
 import { GradwireError } from '../errors.ts';
 import { Head } from '../rpc/internal.ts';
-import { tf } from '../tensor/index.ts';
+import { SparseSlices, tf } from '../tensor/index.ts';
 import type { ContextId } from './context-id.ts';
 import type { MessageId } from './dist-context.ts';
+import type { Gradient } from './leaves.ts';
 import type { PassStart } from './pass-share.ts';
 
 /** How a pass ends on a worker. */
@@ -40,6 +41,8 @@ export interface Mark {
   readonly start: PassStart;
   readonly mark: string;
   readonly sent: Sent;
+  /** Positions of those that have NaN, where that is looked for. */
+  readonly broken: readonly number[];
 }
 
 /** @throws GradwireError `protocol_error` */
@@ -54,9 +57,11 @@ export function readMark(fields: unknown): Mark {
       initiator: start.rank(1),
       retainGraph: given.retainGraph === true,
       timeoutMs: start.limitMs(2),
+      detectAnomaly: given.detectAnomaly === true,
     },
     mark: name(head, 2),
     sent: [name(head, 3), head.ranks(4)],
+    broken: head.field(5) === undefined ? [] : head.ranks(5),
   };
 }
 
@@ -84,9 +89,10 @@ export function readRanks(answer: unknown): readonly number[] {
 }
 
 /** @throws GradwireError `protocol_error` */
-export function readGradients(body: unknown): readonly (tf.Tensor | null)[] {
-  const isSound =
-    Array.isArray(body) && body.every((entry) => entry === null || entry instanceof tf.Tensor);
+export function readGradients(body: unknown): readonly (Gradient | null)[] {
+  const isGradient = (entry: unknown): boolean =>
+    entry === null || entry instanceof tf.Tensor || entry instanceof SparseSlices;
+  const isSound = Array.isArray(body) && body.every(isGradient);
   if (isSound) return body;
   throw malformed('gradients that are none');
 }

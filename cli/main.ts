@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command `gradwire`: chooses the subcommand, and turns its end into an exit code. */
 import { createRequire } from 'node:module';
+import { CERTS_USAGE } from './certs-options.ts';
 import { doctor } from './doctor.ts';
 import { DOCTOR_USAGE } from './doctor-options.ts';
 import { signalExitCode } from './launch.ts';
@@ -16,9 +17,14 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return run(args);
     case 'doctor':
       return doctor(args);
+    case 'certs':
+      // The form of certificates takes a while to load.
+      return (await import('./certs.ts')).certs(args);
     case '--help':
     case '-h':
-      process.stdout.write(`${RUN_USAGE}\n\n${DOCTOR_USAGE}\n\ngradwire --help | --version\n`);
+      process.stdout.write(
+        `${RUN_USAGE}\n\n${DOCTOR_USAGE}\n\n${CERTS_USAGE}\n\ngradwire --help | --version\n`,
+      );
       return 0;
     case '--version':
       process.stdout.write(`${version()}\n`);

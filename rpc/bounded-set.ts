@@ -16,6 +16,11 @@ export class BoundedSet<T> {
     }
   }
 
+  /** @returns whether it was there */
+  delete(entry: T): boolean {
+    return this.#entries.delete(entry);
+  }
+
   has(entry: T): boolean {
     return this.#entries.has(entry);
   }

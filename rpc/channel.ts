@@ -8,6 +8,7 @@ import { Inbox } from './inbox.ts';
 import { isConnectionKind, type MessageKind } from './message.ts';
 import { numberPacket, readNumber } from './number-packet.ts';
 import { Outbox, type Outgoing } from './outbox.ts';
+import { fencedOff, PeerLoss } from './peer-loss.ts';
 import type { Connection } from './transport.ts';
 
 /** Bytes sent per turn of the event loop before others get theirs. */
@@ -26,7 +27,17 @@ export interface ChannelHandlers {
   close(isFarewell: boolean, reason: Error | undefined): void;
 }
 
-export class Channel {
+/** What carries whole messages to one peer. */
+export interface PeerChannel {
+  readonly isOpen: boolean;
+  readonly queuedBytes: number;
+  send(message: Outgoing): void;
+  withdraw(message: Outgoing): boolean;
+  close(): Promise<void>;
+  cut(reason: Error): void;
+}
+
+export class Channel implements PeerChannel {
   readonly #connection: Connection;
   readonly #handlers: ChannelHandlers;
   readonly #outbox: Outbox;
@@ -111,9 +122,16 @@ export class Channel {
     return this.#over;
   }
 
-  /** Ends the channel at once, as if it had broken; what comes from the other side is not heard any more. */
+  /**
+   * Ends the channel at once, as if it had broken; what comes from the other side is not heard any more. A peer that may
+   * come back is told that it was given up, if there is room on the way to it.
+   */
   cut(reason: Error): void {
     if (this.#state === 'closed') return;
+    if (reason instanceof PeerLoss && reason.fenceMs !== undefined) {
+      this.#outbox.pushUrgent('fenced', numberPacket(Math.round(reason.fenceMs)));
+      this.#pump();
+    }
     this.#connection.close();
     this.#closed(reason);
   }
@@ -153,6 +171,7 @@ export class Channel {
     else if (frame.kind === 'offer') this.#inbox.offer(number);
     else if (frame.kind === 'decline') this.#inbox.decline(number);
     else if (frame.kind === 'goodbye') this.#peerLeft = true;
+    else if (frame.kind === 'fenced') return this.cut(fencedOff(number));
     else if (!this.#outbox.grant())
       throw new GradwireError('protocol_error', 'a grant unasked for');
     this.#schedule();

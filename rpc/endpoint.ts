@@ -7,6 +7,7 @@ import { frameSlot, outside } from '../tensor/index.ts';
 import { Deadlines } from './deadlines.ts';
 import { discard } from './discard.ts';
 import { toWire } from './failure.ts';
+import type { WorkerFaults } from './faults/fault-plan.ts';
 import { RpcFuture } from './future.ts';
 import { type Answer, type Handler, IncomingRequests, type RawMessage } from './incoming.ts';
 import type { Interceptor, OutgoingTrace } from './interceptor.ts';
@@ -19,6 +20,7 @@ import { Parcel } from './parcel.ts';
 import { PendingRequests, type Request, refusalOf } from './pending.ts';
 import type { PeerExtensions } from './reference-extension.ts';
 import type { RunningCall } from './running-call.ts';
+import { SeenIds } from './seen-ids.ts';
 import { settle } from './settle.ts';
 import { notStreamed, streamOrder } from './streamed.ts';
 import type { Connection } from './transport.ts';
@@ -30,8 +32,10 @@ export interface EndpointOptions {
   readonly interceptors: readonly Interceptor[];
   readonly maxMessageBytes: number;
   readonly limits: LaneLimits;
+  /** What befalls messages, in tests. */
+  readonly faults?: WorkerFaults | undefined;
   /** A peer's connection is over. */
-  onPeerGone(peer: number, isFarewell: boolean): void;
+  onPeerGone(peer: number, isFarewell: boolean, reason: Error | undefined): void;
   /** Runs the handler of a request or notice of `peer` as this worker. */
   enter<R>(peer: number, call: RunningCall | undefined, work: () => R): R;
 }
@@ -113,12 +117,13 @@ export class Endpoint {
   }
 
   attach(peer: number, connection: Connection): void {
+    const seen = new SeenIds();
     this.#lanes.attach(peer, connection, {
-      message: (kind, id, bytes) => outside(() => this.#message(peer, { kind, id, bytes })),
+      message: (kind, id, bytes) => outside(() => this.#message(peer, { kind, id, bytes }, seen)),
       close: (isFarewell, reason) => {
         this.#pending.failPeer(peer, isFarewell, reason);
         this.#incoming.peerGone(peer, this.#options.nameOf(peer));
-        this.#options.onPeerGone(peer, isFarewell);
+        this.#options.onPeerGone(peer, isFarewell, reason);
       },
     });
   }
@@ -239,7 +244,7 @@ export class Endpoint {
     return false;
   }
 
-  #message(peer: number, message: RawMessage): void {
+  #message(peer: number, message: RawMessage, seen: SeenIds): void {
     const { kind, id, bytes } = message;
     if (kind === 'reply' || kind === 'failure') this.#answer(peer, message);
     else if (kind === 'streamItem') {
@@ -249,7 +254,7 @@ export class Endpoint {
     } else if (kind === 'cancel') this.#incoming.cancel(peer, id);
     else if (kind === 'streamCredit') this.#incoming.find(peer, id)?.onCredit?.(readNumber(bytes));
     else if (message.id === 0) this.#incoming.notice(peer, message);
-    else {
+    else if (seen.isNew(id)) {
       this.#began(message.kind);
       this.#incoming.request(peer, message);
     }
@@ -260,8 +265,10 @@ export class Endpoint {
   #answer(peer: number, message: RawMessage): void {
     const { extensions } = this;
     const pending = this.#pending.take(message.id, peer);
-    if (pending === undefined) discard(message.bytes, extensions);
-    else settle(pending, message, { extensions, peerName: this.#options.nameOf(peer) });
+    // What was not asked for, or has been answered, is not even read: its references belong to the first answer.
+    if (pending !== undefined)
+      settle(pending, message, { extensions, peerName: this.#options.nameOf(peer) });
+    else if (this.#pending.takeAbandoned(message.id)) discard(message.bytes, extensions);
   }
 
   /** An answer that cannot be sent becomes a failure that says so. */

@@ -25,6 +25,7 @@ export { RemoteStream } from './remote-stream.ts';
 export { type RemoteReferences, RRef } from './rref.ts';
 export type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
 export type { Streamed } from './streamed.ts';
+export type { TlsCredentials } from './tls-credentials.ts';
 export type {
   Candidate,
   Connection,
@@ -46,6 +47,7 @@ export type {
   RemoteMethods,
   RemoteStreams,
   Rest,
+  RRefBackwardOptions,
   StreamOptions,
   StreamRest,
 } from './types.ts';

@@ -2,10 +2,13 @@
 import { channel } from 'node:diagnostics_channel';
 import { v7 as uuidv7 } from 'uuid';
 import { outside, startEngine } from '../tensor/index.ts';
+import type { FaultPlan } from './faults/fault-plan.ts';
 import { GrpcTransport } from './grpc/transport.ts';
 import { joinDynamic } from './join-dynamic.ts';
 import { joinStatic } from './join-static.ts';
+import { beginLiveness } from './joining.ts';
 import { type InitOptions, localProcesses, resolveOptions } from './options.ts';
+import { secured } from './secured.ts';
 import { DYNAMIC, type Transport } from './transport.ts';
 import { MemoryTransport } from './transport-memory.ts';
 import type { Worker } from './worker-api.ts';
@@ -30,16 +33,32 @@ const JOINED = channel('gradwire.worker');
  * `group_mismatch` (static and dynamic members do not mix), `unavailable`, `address_in_use`, `insecure_address`, `unauthenticated`, `engine_unavailable`
  */
 export async function init(options: InitOptions): Promise<Worker> {
-  const resolved = resolveOptions(options, process.env);
-  await startEngine(resolved.engine, localProcesses(resolved));
-  const { transport, initTimeoutMs, worldSize } = resolved;
+  const resolved = secured(resolveOptions(options, process.env));
+  const { transport, initTimeoutMs, worldSize, chaos } = resolved;
+  // A plan that a test has made is no surprise.
+  if (chaos !== undefined && chaos !== options.chaos) warnOf(chaos, resolved.name);
   const carrier = typeof transport === 'string' ? CARRIERS[transport] : transport;
+  const incarnation = uuidv7();
   // Sockets keep the asynchronous flow in which they were made: none of the user's.
   return outside(async () => {
-    const deadline = performance.now() + initTimeoutMs;
-    const joining = { options: resolved, carrier, incarnation: uuidv7(), deadline };
-    const worker = await (worldSize === DYNAMIC ? joinDynamic(joining) : joinStatic(joining));
-    JOINED.publish({ name: resolved.name });
-    return worker;
+    // Its thread starts while the engine does.
+    const liveness = beginLiveness(resolved, carrier, incarnation);
+    try {
+      await startEngine(resolved.engine, localProcesses(resolved));
+      const deadline = performance.now() + initTimeoutMs;
+      const joining = { options: resolved, carrier, incarnation, deadline, liveness };
+      const worker = await (worldSize === DYNAMIC ? joinDynamic(joining) : joinStatic(joining));
+      JOINED.publish({ name: resolved.name });
+      return worker;
+    } catch (error) {
+      liveness?.close();
+      throw error;
+    }
   });
+}
+
+/** A run with faults never looks like one without. */
+function warnOf({ text, seed }: FaultPlan, name: string): void {
+  const message = `${name} injects faults: ${text} (seed ${seed})`;
+  process.emitWarning(message, { type: 'GradwireWarning', code: 'GRADWIRE_CHAOS' });
 }

@@ -1,8 +1,11 @@
 /** The lanes of one worker, one per peer, and the channels under them. Knows nothing of what a message means. */
 
 import type { tf } from '../tensor/index.ts';
-import { Channel, type ChannelHandlers } from './channel.ts';
+import { Channel, type ChannelHandlers, type PeerChannel } from './channel.ts';
+import { discard } from './discard.ts';
 import { COMMON_EXTENSIONS } from './extensions.ts';
+import type { WorkerFaults } from './faults/fault-plan.ts';
+import { FaultyChannel, noneDoomed } from './faults/faulty-channel.ts';
 import { Lane, type LaneLimits } from './lane.ts';
 import type { MessageKind } from './message.ts';
 import { type Message, type Packet, pack } from './packet.ts';
@@ -15,13 +18,16 @@ export interface LanesOptions {
   readonly maxMessageBytes: number;
   readonly limits: LaneLimits;
   readonly extensions: PeerExtensions;
+  /** What befalls messages, in tests. */
+  readonly faults?: WorkerFaults | undefined;
 }
 
 export class Lanes {
   readonly #options: LanesOptions;
   readonly #lanes = new Map<number, Lane>();
   /** All that are open: a worker has both ends of the connection to itself. */
-  readonly #channels = new Set<Channel>();
+  readonly #channels = new Set<PeerChannel>();
+  readonly #doomed = noneDoomed();
 
   constructor(options: LanesOptions) {
     this.#options = options;
@@ -31,18 +37,34 @@ export class Lanes {
   attach(peer: number, connection: Connection, handlers: Omit<ChannelHandlers, 'left'>): void {
     // A rank may be given to another worker: what was meant for the last one never goes by the new lane.
     const lane = this.#add(peer);
-    const channel = new Channel(connection, this.#options.maxMessageBytes, {
+    const channel = this.#open(peer, connection, {
       message: handlers.message,
       left: () => lane.tellRoom(),
       close: (isFarewell, reason) => {
         this.#channels.delete(channel);
         lane.channel = undefined;
-        lane.clear();
+        lane.clear(reason);
         if (this.#lanes.get(peer) === lane) handlers.close(isFarewell, reason);
       },
     });
     lane.channel = channel;
     this.#channels.add(channel);
+  }
+
+  #open(peer: number, connection: Connection, handlers: ChannelHandlers): PeerChannel {
+    const { maxMessageBytes, extensions, faults, nameOf } = this.#options;
+    if (faults === undefined) return new Channel(connection, maxMessageBytes, handlers);
+    return new FaultyChannel(connection, handlers, {
+      faults,
+      peer,
+      peerName: () => nameOf(peer),
+      maxMessageBytes,
+      lost: (bytes) => {
+        discard(bytes, extensions.incoming);
+        extensions.unconfirmed.length = 0;
+      },
+      doomed: this.#doomed,
+    });
   }
 
   isConnected(peer: number): boolean {

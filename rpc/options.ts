@@ -1,7 +1,11 @@
 /** What `init` is told, by options and environment, checked before anything is started. Pure. */
 import { GradwireError } from '../errors.ts';
 import type { EngineName } from '../tensor/index.ts';
+import type { FaultPlan } from './faults/fault-plan.ts';
+import { planGiven } from './faults/plan-given.ts';
 import { isLoopback } from './security.ts';
+import { tlsGiven } from './tls.ts';
+import type { TlsCredentials } from './tls-credentials.ts';
 import { DYNAMIC, MAX_RANK, type Transport } from './transport.ts';
 import { nameFault } from './worker-info.ts';
 
@@ -29,6 +33,11 @@ export interface InitOptions {
   readonly host?: string;
   /** Secret of the run, the same for all workers. Default: GRADWIRE_TOKEN, else a file that only this user can read. */
   readonly token?: string;
+  /**
+   * Certificates, with which all connections are encrypted and both ends know each other: TLS 1.3. Needed beyond loopback; all
+   * workers of a group or none. Default: GRADWIRE_TLS_CERT, GRADWIRE_TLS_KEY and GRADWIRE_TLS_CA, else none.
+   */
+  readonly tls?: TlsCredentials;
   /** Lets the group span hosts without encryption, for networks where nobody else is. Default: false. */
   readonly insecure?: boolean;
   /** What carries the messages. Default: `grpc`; `memory` for several workers in one process. */
@@ -43,21 +52,44 @@ export interface InitOptions {
   /** Calls to one worker that may be held; further ones are refused as `overloaded`. Default: 10,000. */
   readonly maxQueuedCalls?: number;
   /**
+   * How often those that watch a peer get a sign of life from it, in ms, at least 20. Signs of life come from a thread of their
+   * own: a worker that computes for minutes gives them. Default: 500.
+   */
+  readonly heartbeatMs?: number;
+  /**
+   * How long a peer may give no sign of life, in ms, before it counts as dead and is heard no longer: stopped, cut off, or its
+   * machine gone. A process that ends is noticed at once. At least three times `heartbeatMs`; after two thirds of
+   * it the peer is suspected (`worker.events()`). Infinity: peers are not watched. Default: 3,000, for local networks.
+   */
+  readonly deadAfterMs?: number;
+  /**
+   * Port on which this process listens for those that watch it; one process of a host can have it. Default: 0, any free port.
+   */
+  readonly livenessPort?: number;
+  /**
    * How long a worker that shares references may be silent, in ms, before its connection is ended and what it held is
-   * freed. For machines that vanish: a process that ends is noticed at once. Must be longer than any stretch of
-   * work in which a worker does not return to its event loop. Default: 300,000.
+   * freed. Whoever gives signs of life is not silent, however long it computes. Default: 10,000. For a peer that gives none
+   * (`deadAfterMs: Infinity`, a transport without liveness) it must be longer than any stretch of work in which
+   * that does not return to its event loop; the default is then 300,000.
    */
   readonly referenceLeaseMs?: number;
+  /**
+   * Faults for tests, by rules such as `call=drop:0.05,gradient=delay:50ms`: see `FaultPlan` of `gradwire/testing`.
+   * Default: GRADWIRE_CHAOS, with the seed of GRADWIRE_CHAOS_SEED.
+   */
+  readonly chaos?: string | FaultPlan;
   /** Tensor engine to start, on GRADWIRE_THREADS threads. Default: GRADWIRE_ENGINE, else wasm. */
   readonly engine?: EngineName;
 }
 
-export type ResolvedOptions = Required<
-  Omit<InitOptions, 'host' | 'token' | 'engine' | 'initMethod' | 'worldSize'>
-> &
-  Pick<InitOptions, 'host' | 'token' | 'engine'> & {
+/** Options whose absence means something. */
+type Unfilled = 'host' | 'token' | 'tls' | 'engine' | 'referenceLeaseMs' | 'chaos';
+
+export type ResolvedOptions = Required<Omit<InitOptions, 'initMethod' | 'worldSize' | Unfilled>> &
+  Pick<InitOptions, Exclude<Unfilled, 'chaos'>> & {
     /** 0: the group is dynamic. */
     readonly worldSize: number;
+    readonly chaos?: FaultPlan;
   };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -91,10 +123,15 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     maxMessageBytes: options.maxMessageBytes ?? 1024 ** 3,
     maxInFlightCalls: options.maxInFlightCalls ?? 10_000,
     maxQueuedCalls: options.maxQueuedCalls ?? 10_000,
-    referenceLeaseMs: options.referenceLeaseMs ?? 300_000,
+    heartbeatMs: options.heartbeatMs ?? 500,
+    deadAfterMs: options.deadAfterMs ?? Math.max(3_000, 3 * (options.heartbeatMs ?? 0)),
+    livenessPort: options.livenessPort ?? 0,
     ...pick('host', options.host),
     ...pick('token', options.token ?? text('GRADWIRE_TOKEN', env)),
+    ...pick('tls', tlsGiven(options.tls, env)),
     ...pick('engine', options.engine),
+    ...pick('referenceLeaseMs', options.referenceLeaseMs),
+    ...pick('chaos', planGiven(options.chaos, env)),
   };
   check(resolved);
   return resolved;
@@ -114,7 +151,10 @@ function check(options: ResolvedOptions): void {
   }
   checkTimeout('initTimeoutMs', options.initTimeoutMs);
   checkTimeout('timeoutMs', options.timeoutMs);
-  checkTimeout('referenceLeaseMs', options.referenceLeaseMs);
+  if (options.referenceLeaseMs !== undefined) {
+    checkTimeout('referenceLeaseMs', options.referenceLeaseMs);
+  }
+  checkLiveness(options);
   const { transport } = options;
   if (!isTransport(transport)) {
     const given = typeof transport === 'string' ? transport : `(${typeof transport})`;
@@ -126,12 +166,12 @@ function check(options: ResolvedOptions): void {
   }
   checkCount('maxInFlightCalls', options.maxInFlightCalls, 1);
   checkCount('maxQueuedCalls', options.maxQueuedCalls, 0);
-  const exposed = [masterAddr, ...(host === undefined ? [] : [host])].filter((a) => !isLoopback(a));
-  if (exposed.length > 0 && !options.insecure) {
+  const exposed = exposedAddress(options);
+  if (exposed !== undefined && options.tls === undefined && !options.insecure) {
     throw new GradwireError(
       'insecure_address',
-      `${exposed[0]} is beyond this host, and messages are not encrypted: ` +
-        'set insecure: true if nobody else is on that network',
+      `${exposed} is beyond this host, and messages are not encrypted: give tls, or GRADWIRE_TLS_CERT, GRADWIRE_TLS_KEY ` +
+        'and GRADWIRE_TLS_CA (gradwire certs makes some), or set insecure: true if nobody else is on that network',
       { stage: 'init' },
     );
   }
@@ -139,12 +179,34 @@ function check(options: ResolvedOptions): void {
   if (token !== undefined && (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token))) {
     throw invalid('the token must be printable ASCII without blanks, and not empty');
   }
-  if (exposed.length > 0 && token === undefined) {
+  if (exposed !== undefined && token === undefined) {
     throw invalid('a group that spans hosts needs a token: set GRADWIRE_TOKEN for all workers');
   }
   if (!isLoopback(masterAddr) && rank > 0 && host === undefined) {
     throw invalid('host is needed: the address under which the others reach this worker');
   }
+}
+
+function checkLiveness({ heartbeatMs, deadAfterMs, livenessPort }: ResolvedOptions): void {
+  checkTimeout('deadAfterMs', deadAfterMs);
+  if (!(heartbeatMs >= 20 && heartbeatMs <= 60_000)) {
+    throw invalid(`heartbeatMs ${heartbeatMs} is not between 20 and 60,000 ms`);
+  }
+  if (deadAfterMs < 3 * heartbeatMs) {
+    const message = `deadAfterMs ${deadAfterMs} is less than three times heartbeatMs ${heartbeatMs}`;
+    throw invalid(`${message}: a single sign of life that is late would be a death`);
+  }
+  if (!Number.isInteger(livenessPort) || livenessPort < 0 || livenessPort > 65535) {
+    throw invalid(`livenessPort ${livenessPort} is not a port`);
+  }
+}
+
+/** An address of this worker or of the master that is not on this host. */
+export function exposedAddress({
+  masterAddr,
+  host,
+}: Pick<ResolvedOptions, 'masterAddr' | 'host'>): string | undefined {
+  return [masterAddr, host].find((address) => address !== undefined && !isLoopback(address));
 }
 
 function checkWorldSize(worldSize: number): void {

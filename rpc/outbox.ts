@@ -36,6 +36,8 @@ export interface Outgoing {
   followUp?: Outgoing | undefined;
   /** All of it has left: its bytes are not needed any more. */
   left?(): void;
+  /** It is lost on the way, by an injected fault. */
+  lost?(): void;
 }
 
 /** Held before the outbox, queued in it, begun, gone in whole, or taken back before any of it was sent. */

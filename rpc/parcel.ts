@@ -72,6 +72,12 @@ export class Parcel implements Outgoing {
     for (const step of this.#undo) step();
   }
 
+  /** It has left and will not arrive. */
+  lost(): void {
+    this.drop();
+    this.stage = 'gone';
+  }
+
   fail(error: Error): void {
     this.drop();
     this.#failed?.(error);

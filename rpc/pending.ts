@@ -1,6 +1,7 @@
 /** The requests of one worker that wait for their answer, and every way in which they stop waiting without one. */
 import { GradwireError } from '../errors.ts';
 import type { Frame } from '../tensor/index.ts';
+import { BoundedSet } from './bounded-set.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import { RpcFuture } from './future.ts';
 import type { OutgoingTrace } from './interceptor.ts';
@@ -8,6 +9,7 @@ import type { MessageKind } from './message.ts';
 import { onAbort } from './on-abort.ts';
 import type { Message } from './packet.ts';
 import type { Parcel } from './parcel.ts';
+import { lossOf } from './peer-loss.ts';
 
 /** A request to a peer. */
 export interface Request extends Message {
@@ -74,10 +76,14 @@ export interface PendingOptions {
 }
 
 const NOTHING: readonly never[] = [];
+/** Late answers that are expected at once: further ones are not read, and their references stay until their sender goes. */
+const MAX_ABANDONED = 10_000;
 
 export class PendingRequests {
   readonly #entries = new Map<number, Entry>();
   readonly #options: PendingOptions;
+  /** Those given up whose answer may still come. */
+  readonly #abandoned = new BoundedSet<number>(MAX_ABANDONED);
   #nextId = 1;
   /** How many of the entries only wait for others at a meeting. */
   #meetings = 0;
@@ -122,6 +128,11 @@ export class PendingRequests {
     return this.#entries.get(id)?.request.peer === peer ? this.#remove(id) : undefined;
   }
 
+  /** Whether an answer comes late, to a request that its caller has given up; once. */
+  takeAbandoned(id: number): boolean {
+    return this.#abandoned.delete(id);
+  }
+
   /** The request that an item of a stream from `peer` belongs to. */
   find(id: number, peer: number): PendingRequest | undefined {
     const entry = this.#entries.get(id);
@@ -143,7 +154,7 @@ export class PendingRequests {
 
   failPeer(peer: number, isFarewell: boolean, reason: Error | undefined): void {
     const name = this.#options.nameOf(peer);
-    const how = isFarewell ? 'left' : 'is gone, its connection broke,';
+    const { code, how } = lossOf(isFarewell, reason);
     for (const [id, { request, startedAt, parcel }] of this.#entries) {
       if (request.peer !== peer) continue;
       const isUnsent = parcel.stage !== 'begun' && parcel.stage !== 'gone';
@@ -155,7 +166,7 @@ export class PendingRequests {
         cause: reason,
       };
       const message = `${name} ${how} before it answered ${request.what}`;
-      this.fail(id, new GradwireError('unavailable', message, details));
+      this.fail(id, new GradwireError(code, message, details));
     }
   }
 
@@ -201,6 +212,7 @@ export class PendingRequests {
     if (entry === undefined) return;
     const { request, parcel, startedAt } = entry;
     const isUnsent = this.#options.abandon(request, parcel);
+    if (!isUnsent) this.#abandoned.add(id);
     const { message, ...cause } = say(entry, isUnsent);
     const details = {
       peer: this.#options.nameOf(request.peer),

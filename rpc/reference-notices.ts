@@ -4,9 +4,9 @@ import type { ControlPacket } from './control-stream.ts';
 import { Head } from './head.ts';
 import type { ForkId, RRefId } from './reference-ids.ts';
 
-const KINDS = ['fork', 'drop', 'confirm', 'refuse', 'here'] as const;
+export const NOTICE_KINDS = ['fork', 'drop', 'confirm', 'refuse', 'here'] as const;
 
-type Kind = (typeof KINDS)[number];
+export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
 /**
  * - `fork`, to the owner: this copy is here; it answers `confirm`, or `refuse` if the object has been freed
@@ -14,7 +14,7 @@ type Kind = (typeof KINDS)[number];
  * - `confirm`, to the sender of a copy: it need not keep its own for its sake any longer
  * - `here`: nothing but a sign of life
  */
-export type Notice = readonly [what: Kind, id: RRefId, fork: ForkId];
+export type Notice = readonly [what: NoticeKind, id: RRefId, fork: ForkId];
 export type NoticePacket = ControlPacket<Notice>;
 
 export const HERE: Notice = ['here', '0.0' as RRefId, '0.0' as ForkId];
@@ -22,7 +22,7 @@ export const HERE: Notice = ['here', '0.0' as RRefId, '0.0' as ForkId];
 /** The head of a message: numbers of the packet, then the fields of each notice. */
 export function writeNotices({ first, received, entries }: NoticePacket): unknown[] {
   const head: unknown[] = [first, received];
-  for (const [what, id, fork] of entries) head.push(KINDS.indexOf(what), id, fork);
+  for (const [what, id, fork] of entries) head.push(NOTICE_KINDS.indexOf(what), id, fork);
   return head;
 }
 
@@ -32,7 +32,7 @@ export function readNotices(fields: unknown): NoticePacket {
   const [first, received] = [head.count(0), head.count(1)];
   const entries: Notice[] = [];
   for (let i = 2; i < head.length; i += 3) {
-    const what = KINDS[head.count(i)];
+    const what = NOTICE_KINDS[head.count(i)];
     if (what === undefined) throw new GradwireError('protocol_error', 'an unknown notice');
     entries.push([what, head.id(i + 1), head.fork(i + 2)]);
   }

@@ -4,22 +4,25 @@
  */
 
 import type { Http2Server, ServerHttp2Session } from 'node:http2';
-import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import {
   Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
   ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
   type ServerUnaryCall,
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
 import { GradwireError, isGradwireError } from '../../errors.ts';
 import { sameToken } from '../security.ts';
+import type { TlsCredentials } from '../tls-credentials.ts';
 import type { Connection, Rendezvous } from '../transport.ts';
 import { GrpcConnection } from './connection.ts';
 import type { JoinReply, JoinRequest } from './gen/gradwire_pb.ts';
+import { Listener } from './listener.ts';
 import { JOIN, METADATA, OPEN, PROTOCOL, SERVER_OPTIONS, WINDOW_BYTES } from './service.ts';
 
 /** How long answers may hold up the end of the server. */
@@ -32,6 +35,7 @@ export interface GrpcServerOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly token: () => string | undefined;
+  readonly tls: TlsCredentials | undefined;
   /** The book of the group, on rank 0. */
   readonly group: Rendezvous | undefined;
   readonly accept: (connection: Connection) => void;
@@ -39,36 +43,34 @@ export interface GrpcServerOptions {
 
 export class GrpcServer {
   readonly port: number;
-  readonly #listener: NetServer;
+  readonly #listener: Listener;
   readonly #server: Server;
-  readonly #sockets: Set<Socket>;
 
-  private constructor(listener: NetServer, server: Server, sockets: Set<Socket>) {
+  private constructor(listener: Listener, server: Server) {
     this.#listener = listener;
     this.#server = server;
-    this.#sockets = sockets;
-    const address = listener.address();
-    this.port = typeof address === 'object' && address !== null ? address.port : 0;
+    this.port = listener.port;
   }
 
   /** @throws GradwireError `address_in_use` */
   static async listen(options: GrpcServerOptions): Promise<GrpcServer> {
-    const server = makeServer(options);
+    const admit = (call: ServerInterceptingCallInterface): void => {
+      const { remoteAddress, remotePort } = call.getConnectionInfo();
+      listener.admit(remoteAddress, remotePort);
+    };
+    const server = makeServer(options, admit);
+    // TLS is spoken below: what is injected has been decrypted, and its certificate accepted.
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
     widenWindows(server);
-    const sockets = new Set<Socket>();
-    const listener = createServer({ noDelay: true }, (socket) => {
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
-      injector.injectConnection(socket);
-    });
-    await bind(listener, options);
-    return new GrpcServer(listener, server, sockets);
+    const { host, port, tls } = options;
+    const take = (socket: Socket): void => injector.injectConnection(socket);
+    const listener = await Listener.listen({ host, port, tls, take });
+    return new GrpcServer(listener, server);
   }
 
   /** Sends the answers that are under way, then cuts what is left. */
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+    const closed = this.#listener.close();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, CLOSE_GRACE_MS);
       this.#server.tryShutdown(() => {
@@ -77,12 +79,15 @@ export class GrpcServer {
       });
     });
     this.#server.forceShutdown();
-    for (const socket of this.#sockets) socket.destroy();
+    this.#listener.cut();
     await closed;
   }
 }
 
-function makeServer(options: GrpcServerOptions): Server {
+function makeServer(
+  options: GrpcServerOptions,
+  admit: (call: ServerInterceptingCallInterface) => void,
+): Server {
   const server = new Server({
     ...SERVER_OPTIONS,
     interceptors: [
@@ -92,8 +97,11 @@ function makeServer(options: GrpcServerOptions): Server {
             next({
               onReceiveMetadata: (metadata, proceed) => {
                 const refusal = refuse(metadata, options.token());
-                if (refusal === undefined) proceed(metadata);
-                else call.sendStatus({ code: status.UNAUTHENTICATED, details: refusal });
+                if (refusal !== undefined) {
+                  return call.sendStatus({ code: status.UNAUTHENTICATED, details: refusal });
+                }
+                admit(call);
+                proceed(metadata);
               },
             }),
         }),
@@ -136,13 +144,13 @@ async function join(
   group: Rendezvous | undefined,
   call: ServerUnaryCall<JoinRequest, JoinReply>,
 ): Promise<object> {
-  const { name, rank, worldSize, incarnation, address, timeoutMs } = call.request;
+  const { rank, incarnation, timeoutMs } = call.request;
   const patienceMs = Math.min(timeoutMs, MAX_PATIENCE_MS);
   const expiry = setTimeout(() => group?.expire(rank, incarnation, patienceMs), patienceMs);
   call.once('cancelled', () => group?.leave(rank, incarnation));
   try {
     if (group === undefined) throw new GradwireError('group_mismatch', 'this worker is not rank 0');
-    const members = await group.join({ name, rank, worldSize, incarnation, address, timeoutMs });
+    const members = await group.join(call.request);
     return { members };
   } catch (error) {
     if (!isGradwireError(error)) throw error;
@@ -161,18 +169,4 @@ function widenWindows(server: Server): void {
       session.setLocalWindowSize(WINDOW_BYTES);
     });
   }
-}
-
-function bind(listener: NetServer, { host, port }: GrpcServerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    listener.once('error', (error: NodeJS.ErrnoException) => {
-      const isTaken = error.code === 'EADDRINUSE';
-      const message = isTaken
-        ? `port ${port} of ${host} is taken by another process: stop it, or choose another masterPort`
-        : `cannot listen on ${host}:${port}: ${error.message}`;
-      const code = isTaken ? 'address_in_use' : 'invalid_argument';
-      reject(new GradwireError(code, message, { stage: 'init', cause: error }));
-    });
-    listener.listen(port, host, () => resolve());
-  });
 }

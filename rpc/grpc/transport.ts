@@ -1,20 +1,13 @@
 /** Carrier over gRPC: works everywhere, between processes and hosts. */
-import { isIPv6 } from 'node:net';
-import {
-  type ChannelCredentials,
-  Client,
-  credentials,
-  Metadata,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
+import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { ERROR_CODES, type ErrorCode, GradwireError } from '../../errors.ts';
 import { type TokenSource, tokenSource } from '../security.ts';
 import type { Connection, Member, NodeOptions, Transport, TransportNode } from '../transport.ts';
+import { clientTo, target, tlsFault } from './channel.ts';
 import { GrpcConnection } from './connection.ts';
 import type { JoinReply } from './gen/gradwire_pb.ts';
 import { GrpcServer } from './server.ts';
-import { CHANNEL_OPTIONS, JOIN, METADATA, OPEN, PROTOCOL } from './service.ts';
+import { JOIN, METADATA, OPEN, PROTOCOL } from './service.ts';
 
 /** Pause between attempts to reach a master that is not there yet. */
 const RETRY_MS = 100;
@@ -23,6 +16,7 @@ const ANSWER_GRACE_MS = 2_000;
 
 export class GrpcTransport implements Transport {
   readonly name: string = 'grpc';
+  readonly carriesLiveness: boolean = true;
 
   async start(options: NodeOptions): Promise<TransportNode> {
     const { rank, masterAddr, masterPort, token, group } = options;
@@ -32,6 +26,7 @@ export class GrpcTransport implements Transport {
       host: isMaster ? masterAddr : (options.host ?? '127.0.0.1'),
       port: isMaster ? masterPort : 0,
       token: () => tokens?.read(),
+      tls: options.tls,
       group,
       accept: options.accept,
     });
@@ -56,12 +51,16 @@ class GrpcNode implements TransportNode {
     this.#tokens = tokens;
   }
 
-  async join(timeoutMs: number): Promise<readonly Member[]> {
+  get secret(): string | undefined {
+    return this.#tokens.read();
+  }
+
+  async join(timeoutMs: number, liveness = ''): Promise<readonly Member[]> {
     const { name, rank, worldSize, incarnation, masterAddr, masterPort } = this.#options;
     const master = target(masterAddr, masterPort);
     const host = this.#options.host ?? (rank === 0 ? masterAddr : '127.0.0.1');
     const address = target(host, this.#server.port);
-    const request = { name, rank, worldSize, incarnation, address };
+    const request = { name, rank, worldSize, incarnation, address, liveness };
     const { group } = this.#options;
     if (group !== undefined) {
       const expiry = setTimeout(() => group.expire(rank, incarnation, timeoutMs), timeoutMs);
@@ -75,6 +74,11 @@ class GrpcNode implements TransportNode {
       if (!(answer instanceof Error)) return answer.members;
       last = answer;
       if (!this.#mayRetry(answer)) break;
+      const fault = await this.#fault(answer, master);
+      if (fault !== undefined) {
+        const message = `the master at ${master} cannot be joined: ${fault}`;
+        throw new GradwireError('unauthenticated', message, { stage: 'init', cause: answer });
+      }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
     if (last?.code === status.UNAUTHENTICATED) {
@@ -90,7 +94,7 @@ class GrpcNode implements TransportNode {
   }
 
   async dial(member: Member, timeoutMs: number): Promise<Connection> {
-    const client = new Client(member.address, insecureOnly(), CHANNEL_OPTIONS);
+    const client = clientTo(member.address, this.#options.tls);
     try {
       const stream = client.makeBidiStreamRequest(
         OPEN.path,
@@ -112,9 +116,10 @@ class GrpcNode implements TransportNode {
       return new GrpcConnection(stream, member, () => client.close());
     } catch (error) {
       client.close();
+      const fault = await this.#fault(error as ServiceError, member.address);
       throw new GradwireError(
-        'unavailable',
-        `cannot reach ${member.name} at ${member.address}: ${(error as Error).message}`,
+        fault === undefined ? 'unavailable' : 'unauthenticated',
+        `cannot reach ${member.name} at ${member.address}: ${fault ?? (error as Error).message}`,
         { peer: member.name, stage: 'init', cause: error },
       );
     }
@@ -132,7 +137,7 @@ class GrpcNode implements TransportNode {
     request: object,
     timeoutMs: number,
   ): Promise<JoinReply | ServiceError> {
-    const client = new Client(master, insecureOnly(), CHANNEL_OPTIONS);
+    const client = clientTo(master, this.#options.tls);
     const reply = await new Promise<JoinReply | ServiceError>((resolve) => {
       client.makeUnaryRequest(
         JOIN.path,
@@ -152,6 +157,12 @@ class GrpcNode implements TransportNode {
     throw new GradwireError(known, message.replace(`${code}: `, ''), { stage: 'init' });
   }
 
+  /** What is wrong with certificates, where that is why a peer was not reached. */
+  async #fault(error: ServiceError, address: string): Promise<string | undefined> {
+    if (error.code !== status.UNAVAILABLE) return undefined;
+    return await tlsFault(address, this.#options.tls);
+  }
+
   #mayRetry(error: ServiceError): boolean {
     if (error.code === status.UNAUTHENTICATED) return this.#tokens.mayChange;
     return error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED;
@@ -165,13 +176,4 @@ class GrpcNode implements TransportNode {
     metadata.set(METADATA.incarnation, this.#options.incarnation);
     return metadata;
   }
-}
-
-function target(host: string, port: number): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** Loopback and addresses that the user called insecure: everything else was refused by the options. */
-function insecureOnly(): ChannelCredentials {
-  return credentials.createInsecure();
 }

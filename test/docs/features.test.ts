@@ -2,10 +2,11 @@
 import { expect, test } from '@jest/globals';
 import * as gradwire from '../../index.ts';
 import { WorkerNode } from '../../rpc/worker.ts';
+import * as testing from '../../testing/index.ts';
 import { codeSpans, readText, tableRows } from '../support/documents.ts';
 
 const STATE = /^(yes|later|(part|no): \S.*)$/;
-const NAMED = /^(rpc|autograd|optim)\.(\w+)(?:#(\w+))?$/;
+const NAMED = /^(rpc|autograd|optim|testing)\.(\w+)(?:#(\w+))?$/;
 
 const rows = tableRows(readText('FEATURES.md'));
 
@@ -25,12 +26,15 @@ test('each row has three cells and a state', () => {
     expect([row.length, STATE.test(row[2] ?? ''), row]).toEqual([3, true, row]);
 });
 
-test.each(['rpc', 'autograd', 'optim'])('every name that %s exports has a row', (layer) => {
-  const names = exportedNames(`${layer}/index.ts`);
-  expect(names.length).toBeGreaterThan(3);
-  const documented = rows.flatMap(([, ours]) => codeSpans(ours ?? ''));
-  expect(names.filter((name) => !documented.includes(`${layer}.${name}`))).toEqual([]);
-});
+test.each(['rpc', 'autograd', 'optim', 'testing'])(
+  'every name that %s exports has a row',
+  (layer) => {
+    const names = exportedNames(`${layer}/index.ts`);
+    expect(names.length).toBeGreaterThan(3);
+    const documented = rows.flatMap(([, ours]) => codeSpans(ours ?? ''));
+    expect(names.filter((name) => !documented.includes(`${layer}.${name}`))).toEqual([]);
+  },
+);
 
 test('every name that the package itself exports has a row', () => {
   const names = [...exportedNames('index.ts'), ...Object.keys(gradwire)].filter(
@@ -60,11 +64,14 @@ test('every name in a row that is there, in whole or in part, is exported', () =
   expect(missing).toEqual([]);
 });
 
-const LAYERS: Readonly<Record<'rpc' | 'autograd' | 'optim', Readonly<Record<string, unknown>>>> = {
+const LAYERS: Readonly<
+  Record<'rpc' | 'autograd' | 'optim' | 'testing', Readonly<Record<string, unknown>>>
+> = {
   // Of Worker only the type is public.
   rpc: { ...gradwire.rpc, Worker: WorkerNode },
   autograd: gradwire.autograd,
   optim: gradwire.optim,
+  testing,
 };
 
 function hasMethod(value: unknown, method: string): boolean {

@@ -10,6 +10,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   autograd: ['tensor', 'rpc'],
   optim: ['tensor', 'rpc', 'autograd'],
   cli: ['tensor'],
+  testing: ['rpc'],
 };
 
 /** Where a layer may be entered from another one. */
@@ -20,6 +21,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   '@tensorflow/': 'tensor/',
   '@grpc/': 'rpc/grpc/',
   '@bufbuild/': 'rpc/grpc/',
+  '@peculiar/': 'cli/',
   uuid: 'rpc/',
   rxjs: 'rpc/',
 };

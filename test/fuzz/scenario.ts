@@ -5,6 +5,7 @@ import { rpcSync } from '../../rpc/api.ts';
 import { currentCall } from '../../rpc/current-call.ts';
 import { init } from '../../rpc/init.ts';
 import { MESSAGES } from '../../rpc/message.ts';
+import { silenceOf } from '../../rpc/peer-loss.ts';
 import { register } from '../../rpc/registry.ts';
 import { registerValue } from '../../rpc/value-classes.ts';
 import type { WorkerNode } from '../../rpc/worker.ts';
@@ -17,7 +18,10 @@ import { Recorder, type Traffic } from './recorder.ts';
 async function via(to: string, x: tf.Tensor): Promise<tf.Tensor> {
   return tf.square(await rpcSync(to, double, [x]));
 }
-register({ via });
+function total(x: tf.Tensor): tf.Tensor {
+  return tf.sum(x);
+}
+register({ via, total });
 
 /** Doings of the worker of rank 2, by name. */
 const DOINGS: Readonly<Record<string, (self: WorkerNode) => Promise<void>>> = {
@@ -69,6 +73,8 @@ const DOINGS: Readonly<Record<string, (self: WorkerNode) => Promise<void>>> = {
         const y = await self.rpcSync(0, via, ['worker1', x]);
         const z = await self.rpcSync(0, double, [y]);
         await autograd.backward(id, [tf.sum(z)]);
+        using loss = self.remote(0, total, [x]);
+        await loss.backward(id);
       }),
     );
     // The other way: this one works for another's pass.
@@ -184,8 +190,16 @@ export async function record(masterPort: number): Promise<readonly Traffic[]> {
     await doing(self);
     await until(() => workers.every((worker) => worker.references.copyCount === 0));
   }
+  transport.part = 'death';
+  const four = (await init({ ...options, rank: 3, name: 'worker3' })) as WorkerNode;
+  await four.rpcSync(0, add, [1, 2]);
+  workers[0]?.endpoint.cut(3, silenceOf(3_500, 'as if'));
+  await four.shutdown({ graceful: false });
   transport.part = 'leave';
-  for (const worker of workers.splice(0).reverse()) await worker.shutdown({ timeoutMs: 5_000 });
+  await self.shutdown({ timeoutMs: 5_000 });
+  const [zero, one] = workers.splice(0) as [WorkerNode, WorkerNode];
+  await one.shutdown({ timeoutMs: 5_000 });
+  await zero.shutdown({ timeoutMs: 5_000 });
   const missing = new Set(Object.keys(MESSAGES));
   for (const { kind } of transport.traffic) missing.delete(kind);
   if (missing.size > 0) throw new Error(`the scenario lacks ${[...missing].join(', ')}`);
