@@ -143,24 +143,23 @@ export class DistEngine {
   /** Step 2: gradients have come. Answered at once: the work that they cause is no part of the call. */
   #gradient({ head, body, scope, takeScope }: Incoming): null {
     const [id, pass, mark] = readOfPass(head);
-    const gradients = readGradients(body);
     const context = this.#contexts.get(id);
     const share = context.passes.get(pass);
     if (share === undefined)
       throw new GradwireError('protocol_error', `no pass ${pass} is under way`);
     takeScope();
-    outside(() => setImmediate(() => this.#feed(context, share, { mark, gradients, scope })));
+    outside(() => setImmediate(() => this.#feed(context, share, { mark, body, scope })));
     return null;
   }
 
   #feed(
     context: DistContext,
     share: PassShare,
-    { mark, gradients, scope }: { mark: string; gradients: Gradients; scope: TensorScope },
+    { mark, body, scope }: { mark: string; body: unknown; scope: TensorScope },
   ): void {
     try {
       this.#begin(context, share);
-      share.feed(mark, gradients);
+      share.feed(mark, readGradients(body));
       this.#proceed(share);
     } catch (error) {
       this.#report(share, error);
