@@ -20,7 +20,7 @@ import { outside, type TensorScope, type tf } from '../tensor/index.ts';
 import { type BackwardOptions, checkRoots, startOf } from './backward-arguments.ts';
 import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
-import type { DistContext } from './dist-context.ts';
+import { type DistContext, makerOf } from './dist-context.ts';
 import {
   type Mark,
   type Outcome,
@@ -33,6 +33,7 @@ import {
 } from './heads.ts';
 import type { Gradient } from './leaves.ts';
 import { failedOn, Participants } from './participants.ts';
+import { checkFinish, expectedOf } from './pass-claims.ts';
 import type { Debt, OutgoingMark, PassShare, PassStart } from './pass-share.ts';
 
 /** How long a pass may run without a pause, in ms; an operation is not interrupted. */
@@ -51,15 +52,18 @@ export class DistEngine {
     this.#worker = worker;
     this.#contexts = contexts;
     const { endpoint } = worker;
-    endpoint.handle('mark', ({ head }) => this.#marked(readMark(head)));
+    endpoint.handle('mark', ({ head, peer }) => this.#marked(readMark(head), peer));
     endpoint.handle('gradient', (request) => this.#gradient(request));
     endpoint.handle('passDone', ({ head, peer }) => {
       const [pass, failure] = readPassDone(head);
-      this.#started.get(pass)?.done(peer, failure);
+      const participants = this.#started.get(pass);
+      if (participants?.ranks.has(peer)) participants.done(peer, failure);
     });
-    endpoint.handle('finish', ({ head }) => {
-      const [id, pass, outcome] = readOfPass(head);
-      return this.#finish(id, pass, readOutcome(outcome));
+    endpoint.handle('finish', ({ head, peer }) => {
+      const [id, pass, end] = readOfPass(head);
+      const outcome = readOutcome(end);
+      checkFinish(this.#contexts.find(id), pass, { isVisible: outcome === 'visible', peer });
+      return this.#finish(id, pass, outcome);
     });
   }
 
@@ -128,21 +132,24 @@ export class DistEngine {
     return (await Promise.all(told)).flat();
   }
 
-  async #marked({ id, start, mark, sent, broken }: Mark): Promise<readonly number[]> {
+  async #marked({ id, start, mark, sent, broken }: Mark, peer: number): Promise<readonly number[]> {
     const context = this.#contexts.get(id);
     const [message] = sent;
-    const roots = context.sent(...sent);
-    if (roots === undefined) {
+    const roots = context.sent(peer, ...sent);
+    if (roots === undefined || makerOf(start.id) !== start.initiator) {
       throw new GradwireError('protocol_error', `no message ${message} was sent in context ${id}`);
     }
-    const marks = context.pass(start).mark(mark, roots, broken);
+    const share = context.pass(start);
+    share.markers.add(peer);
+    const marks = share.mark(expectedOf(peer, mark), roots, broken);
     const behind = await this.#passOn(context, start, marks);
     return [this.#worker.info.id, ...behind];
   }
 
   /** Step 2: gradients have come. Answered at once: the work that they cause is no part of the call. */
-  #gradient({ head, body, scope, takeScope }: Incoming): null {
-    const [id, pass, mark] = readOfPass(head);
+  #gradient({ head, body, peer, scope, takeScope }: Incoming): null {
+    const [id, pass, name] = readOfPass(head);
+    const mark = expectedOf(peer, name);
     const context = this.#contexts.get(id);
     const share = context.passes.get(pass);
     if (share === undefined)
@@ -240,6 +247,7 @@ export class DistEngine {
     if (share === undefined)
       throw new GradwireError('protocol_error', `no pass ${pass} is under way`);
     context.passes.delete(pass);
+    context.committed.add(pass);
     share.commit();
     return null;
   }
@@ -257,7 +265,8 @@ export class DistEngine {
     const peers = new Set([...(share?.told ?? []), ...others]);
     peers.delete(info.id);
     for (const peer of peers) endpoint.notify(peer, 'finish', [context.id, pass, outcome], [pass]);
-    if (outcome === 'broken') this.#contexts.release(context.id);
+    const isOurs = share !== undefined || context.committed.has(pass) || makerOf(pass) === info.id;
+    if (outcome === 'broken' && isOurs) this.#contexts.release(context.id);
   }
 
   /** Sends a message of a pass, in order with the others of that pass. */

@@ -16,12 +16,16 @@ export type Outcome = 'visible' | 'dropped' | 'broken';
 /** Tensors of one message that need gradients. */
 export type Sent = readonly [message: MessageId, indices: readonly number[]];
 
+/** Rank of the worker that opened it, number, and what is not to be guessed. */
+const CONTEXT = /^\d{1,10}\.\d{1,16}(\.[\w-]{1,40})?$/;
 /** Longest name of a message, mark or pass, in characters. */
 const MAX_NAME = 128;
 
 /** The context of a message, the first of its fields. @throws GradwireError `protocol_error` */
 export function readContext(fields: unknown): ContextId {
-  return new Head(fields).id(0) as string as ContextId;
+  const id = new Head(fields).text(0);
+  if (CONTEXT.test(id)) return id as ContextId;
+  throw malformed('no context in field 0');
 }
 
 /** What the meta data of a request say: its context, and what it sends. @throws GradwireError `protocol_error` */

@@ -3,7 +3,8 @@
 import { layoutOf } from './layout.ts';
 import { isNumber, join, type Recorded, split } from './message-parts.ts';
 
-const ID = /^2\.(\d+)$/;
+/** References, copies and contexts; what follows their number stays. */
+const ID = /^2\.(\d+)(\.\S+)?$/;
 
 /** The message with the ids that worker 2 gave moved on by `offset`. */
 export function renumbered<M extends Recorded>(message: M, offset: number): M {
@@ -12,9 +13,9 @@ export function renumbered<M extends Recorded>(message: M, offset: number): M {
   const pieces: Buffer[] = [];
   let from = 0;
   for (const { start, end, text = '' } of layoutOf(parts.values).spans) {
-    const number = ID.exec(text)?.[1];
+    const [, number, secret = ''] = ID.exec(text) ?? [];
     if (number === undefined) continue;
-    const moved = Buffer.from(`2.${Number(number) + offset}`);
+    const moved = Buffer.from(`2.${Number(number) + offset}${secret}`);
     const length = Buffer.alloc(4);
     length.writeUInt32LE(moved.length);
     pieces.push(parts.values.subarray(from, start + 1), length, moved);
