@@ -17,27 +17,28 @@
 import { asError, GradwireError, isGradwireError } from '../errors.ts';
 import { type Incoming, toWire, type WorkerCore } from '../rpc/internal.ts';
 import { outside, type TensorScope, type tf } from '../tensor/index.ts';
-import { checkRoots, checkTimeout } from './backward-arguments.ts';
+import { type BackwardOptions, checkRoots, startOf } from './backward-arguments.ts';
 import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
 import type { DistContext, MessageId } from './dist-context.ts';
+import type { Gradient } from './leaves.ts';
 import { failedOn, Participants } from './participants.ts';
 import type { Debt, OutgoingMark, PassShare, PassStart } from './pass-share.ts';
 
-/** How long a pass may take in all, in ms, where the caller sets nothing. */
-const BACKWARD_TIMEOUT_MS = 600_000;
-
-export interface BackwardOptions {
-  /** Keeps the graph, so that `backward` can be called again. Default: false. */
-  readonly retainGraph?: boolean;
-  /** How long the pass may take on all workers, in ms. Default: 600,000. */
-  readonly timeoutMs?: number;
-}
+/** How long a pass may run without a pause, in ms; an operation is not interrupted. */
+const BUDGET_MS = 4;
 
 /** How a pass ends on a worker. */
 type Outcome = 'visible' | 'dropped' | 'broken';
 
-type MarkHead = [ContextId, PassStart, mark: string, message: MessageId, indices: number[]];
+type MarkHead = [
+  ContextId,
+  PassStart,
+  mark: string,
+  message: MessageId,
+  indices: number[],
+  broken?: number[],
+];
 
 export class DistEngine {
   readonly #worker: WorkerCore;
@@ -72,11 +73,11 @@ export class DistEngine {
     options: BackwardOptions,
   ): Promise<void> {
     const context = this.#contexts.get(id);
-    checkRoots(context.graph, roots);
+    const { gradients } = options;
+    checkRoots(context.graph, roots, gradients);
     const { info } = this.#worker;
-    const { retainGraph = false, timeoutMs = BACKWARD_TIMEOUT_MS } = options;
-    checkTimeout(timeoutMs);
-    const start = { id: `${info.id}.${this.#count++}`, initiator: info.id, retainGraph, timeoutMs };
+    const start = startOf(info.id, this.#count++, options);
+    const { timeoutMs } = start;
     const participants = new Participants(timeoutMs, (rank) => this.#worker.nameOf(rank));
     const released = (): void => participants.fail(releasedMidway(id));
     context.onRelease.add(released);
@@ -88,8 +89,8 @@ export class DistEngine {
       const marks = share.mark(undefined, roots);
       participants.add(await participants.orFailure(this.#passOn(context, start, marks)));
       this.#begin(context, share);
-      share.feedOnes(roots);
-      this.#check(share);
+      share.start(roots, gradients);
+      this.#proceed(share);
       await participants.allDone();
       outcome = 'broken';
       await participants.orFailure(this.#commitAll(context, start, participants.ranks));
@@ -115,8 +116,8 @@ export class DistEngine {
     start: PassStart,
     marks: readonly OutgoingMark[],
   ): Promise<readonly number[]> {
-    const told = marks.map(async ({ debt, message, indices }) => {
-      const head = [context.id, start, debt.mark, message, indices];
+    const told = marks.map(async ({ debt, message, indices, broken }) => {
+      const head = [context.id, start, debt.mark, message, indices, broken];
       try {
         return (await this.#ask(debt.peer, start, { kind: 'mark', head })) as number[];
       } catch (error) {
@@ -126,13 +127,13 @@ export class DistEngine {
     return (await Promise.all(told)).flat();
   }
 
-  async #marked([id, start, mark, message, indices]: MarkHead): Promise<readonly number[]> {
+  async #marked([id, start, mark, message, indices, broken]: MarkHead): Promise<readonly number[]> {
     const context = this.#contexts.get(id);
     const roots = context.sent(message, indices);
     if (roots === undefined) {
       throw new GradwireError('protocol_error', `no message ${message} was sent in context ${id}`);
     }
-    const marks = context.pass(start).mark(mark, roots);
+    const marks = context.pass(start).mark(mark, roots, broken);
     const behind = await this.#passOn(context, start, marks);
     return [this.#worker.info.id, ...behind];
   }
@@ -156,8 +157,8 @@ export class DistEngine {
   ): void {
     try {
       this.#begin(context, share);
-      share.feed(mark, body as (tf.Tensor | null)[]);
-      this.#check(share);
+      share.feed(mark, body as (Gradient | null)[]);
+      this.#proceed(share);
     } catch (error) {
       this.#report(share, error);
     } finally {
@@ -173,20 +174,34 @@ export class DistEngine {
   #pay(
     context: DistContext,
     share: PassShare,
-    { debt, gradients }: { debt: Debt; gradients: readonly (tf.Tensor | null)[] },
+    { debt, gradients }: { debt: Debt; gradients: readonly (Gradient | null)[] },
   ): void {
-    const head = [context.id, share.start.id, debt.mark];
-    this.#ask(debt.peer, share.start, { kind: 'gradient', head, body: gradients }).catch((error) =>
+    const head = [context.id, share.about.id, debt.mark];
+    this.#ask(debt.peer, share.about, { kind: 'gradient', head, body: gradients }).catch((error) =>
       this.#report(share, error),
     );
   }
 
-  #check(share: PassShare): void {
-    if (share.isDone) this.#report(share, undefined);
+  /** Runs what is ready, leaving the event loop to others every few milliseconds. */
+  #proceed(share: PassShare): void {
+    if (share.isDisposed || share.isScheduled) return;
+    if (share.proceed(BUDGET_MS)) {
+      share.isScheduled = true;
+      outside(() => setImmediate(() => this.#resume(share)));
+    } else if (share.isDone) this.#report(share, undefined);
+  }
+
+  #resume(share: PassShare): void {
+    share.isScheduled = false;
+    try {
+      this.#proceed(share);
+    } catch (error) {
+      this.#report(share, error);
+    }
   }
 
   /** Tells the initiator that this worker's share is done, or why it has failed. */
-  #report({ start }: PassShare, error: unknown): void {
+  #report({ about: start }: PassShare, error: unknown): void {
     const failure = error === undefined ? null : toWire(error);
     const { endpoint, info } = this.#worker;
     if (start.initiator === info.id) this.#started.get(start.id)?.done(info.id, failure);

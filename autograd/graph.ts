@@ -12,7 +12,9 @@ import {
   TensorScope,
   tf,
 } from '../tensor/index.ts';
-import { Tape, type Visited } from './tape.ts';
+import { copyOf, densified, sumOf } from './gradient-sums.ts';
+import type { Gradient } from './leaves.ts';
+import { Tape, VARIABLE, type Visited } from './tape.ts';
 
 export interface GraphOptions {
   /**
@@ -60,7 +62,9 @@ export class Graph {
   /** Owns what is made in the graph where `run` names no other scope; freed at release. */
   readonly scope: TensorScope = new TensorScope('gradwire.context');
   /** Accumulated over committed passes. The graph owns them and frees them at release. */
-  readonly gradients: Map<tf.Variable | tf.Tensor, tf.Tensor> = new Map();
+  readonly accumulated: Map<tf.Variable | tf.Tensor, Gradient> = new Map();
+  /** Sparse ones as somebody asked for them: whole. */
+  readonly #whole = new Map<tf.Variable | tf.Tensor, tf.Tensor>();
   /** For passes alone. */
   readonly tape: Tape;
   #isReleased = false;
@@ -141,6 +145,12 @@ export class Graph {
     return this.tape.origin(t) !== undefined;
   }
 
+  /** Whether no operation recorded here made `t`, and it was not received. */
+  isLeafOrUnknown(t: tf.Tensor): boolean {
+    const origin = this.tape.knownOrigin(t);
+    return origin === undefined || origin === VARIABLE;
+  }
+
   /**
    * Mark phase: the marked leaves (not Variables) that `roots` depend on and that were not visited before. A root that
    * is a leaf is reached; a root that depends on nothing reaches nothing.
@@ -153,19 +163,22 @@ export class Graph {
   }
 
   /** Adds `gradient` to what is accumulated for `of`; takes ownership of it. */
-  accumulate(of: tf.Variable | tf.Tensor, gradient: tf.Tensor): void {
+  accumulate(of: tf.Variable | tf.Tensor, gradient: Gradient): void {
     if (this.#isReleased) gradient.dispose();
     this.assertAlive();
-    const sum = this.gradients.get(of);
-    if (sum === undefined) {
-      this.gradients.set(of, tf.keep(gradient));
-      return;
-    }
-    const next = enterFrame(this.silentFrame(), () =>
-      tf.tidy(() => tf.keep(tf.add(sum, gradient))),
-    );
-    this.gradients.set(of, next);
-    tf.dispose([sum, gradient]);
+    this.#whole.get(of)?.dispose();
+    this.#whole.delete(of);
+    const sum = this.accumulated.get(of) ?? null;
+    this.accumulated.delete(of);
+    const next = enterFrame(this.silentFrame(), () => sumOf(sum, gradient));
+    this.accumulated.set(of, next);
+  }
+
+  /** What is accumulated, all of it dense. */
+  get gradients(): Map<tf.Variable | tf.Tensor, tf.Tensor> {
+    const dense = new Map<tf.Variable | tf.Tensor, tf.Tensor>();
+    for (const [of, gradient] of this.accumulated) dense.set(of, this.#wholeOf(of, gradient));
+    return dense;
   }
 
   /** Frees saved tensors, gradients and what the graph's scope owns; idempotent. Dispose open passes yourself. */
@@ -173,9 +186,19 @@ export class Graph {
     if (this.#isReleased) return;
     this.#isReleased = true;
     this.tape.close();
-    for (const gradient of this.gradients.values()) gradient.dispose();
-    this.gradients.clear();
+    for (const gradient of this.accumulated.values()) gradient.dispose();
+    for (const gradient of this.#whole.values()) gradient.dispose();
+    this.accumulated.clear();
+    this.#whole.clear();
     this.scope.dispose();
+  }
+
+  #wholeOf(of: tf.Variable | tf.Tensor, gradient: Gradient): tf.Tensor {
+    const known = gradient instanceof tf.Tensor ? gradient : this.#whole.get(of);
+    if (known !== undefined) return known;
+    const whole = enterFrame(this.silentFrame(), () => densified(copyOf(gradient)));
+    this.#whole.set(of, whole);
+    return whole;
   }
 }
 

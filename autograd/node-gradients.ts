@@ -3,13 +3,23 @@
  * tensor it is.
  */
 import { asError, GradwireError, isGradwireError } from '../errors.ts';
-import { activeScopeId, type TapeNode, tf } from '../tensor/index.ts';
+import { activeScopeId, rowsOf, SparseSlices, type TapeNode, tf } from '../tensor/index.ts';
+import { hasNaN } from './gradient-sums.ts';
+import type { Gradient } from './leaves.ts';
 
 /** What tfjs says when a freed tensor is read. */
 const USE_OF_FREED = /is disposed/;
 
+/** An input of a node for which a gradient is wanted. */
+export interface Wanted {
+  readonly name: string;
+  readonly input: tf.Tensor;
+  /** Whether some of its rows will do, where the operation can say which. */
+  readonly isSparse: boolean;
+}
+
 /**
- * Gradients of the `wanted` inputs of `node`, in their order, each a tensor of its own and kept: the caller owns them.
+ * Gradients of the `wanted` inputs of `node`, in their order, each of its own and kept: the caller owns them.
  * To be called in a tidy, which frees what is made on the way.
  *
  * @param dys gradients of the outputs; null stands for zeros, and not all are null
@@ -19,12 +29,19 @@ const USE_OF_FREED = /is disposed/;
 export function gradientsOf(
   node: TapeNode,
   dys: (tf.Tensor | null)[],
-  wanted: [name: string, input: tf.Tensor][],
-): tf.Tensor[] {
+  wanted: readonly Wanted[],
+): Gradient[] {
   const scopeId = activeScopeId();
   const made = run(node, () => node.gradient?.(dys)) ?? {};
   const owned = new Set<tf.Tensor>();
-  for (const [name, input] of wanted) {
+  const gradients = wanted.map(({ name, input, isSparse }): Gradient => {
+    const rows = isSparse && made[name] !== undefined ? rowsOf(made[name]) : undefined;
+    if (rows !== undefined) {
+      const { indices, values } = rows();
+      const slices = new SparseSlices(indices, values, input.shape);
+      owned.add(indices).add(values);
+      return slices;
+    }
     const dx = run(node, () => made[name]?.());
     if (dx === undefined) {
       throw new GradwireError(
@@ -40,13 +57,33 @@ export function gradientsOf(
     }
     // Custom gradients may return dy itself, a saved tensor, somebody else's, or one for two inputs.
     const isOurs = dx.scopeId === scopeId && !dx.kept && !owned.has(dx);
-    owned.add(isOurs ? dx : tf.clone(dx));
-  }
-  return [...owned].map((dx) => tf.keep(dx));
+    const own = isOurs ? dx : tf.clone(dx);
+    owned.add(own);
+    return own;
+  });
+  for (const dx of owned) tf.keep(dx);
+  return gradients;
+}
+
+/**
+ * What came into the node was checked where it was made, so what is wrong now is its own.
+ *
+ * @throws Error if one of `dxs`, in the order of `wanted`, has NaN; all are disposed then
+ */
+export function assertNumbers(
+  node: TapeNode,
+  wanted: readonly Wanted[],
+  dxs: readonly Gradient[],
+): void {
+  const at = dxs.findIndex(hasNaN);
+  if (at < 0) return;
+  for (const dx of dxs) dx.dispose();
+  const name = wanted[at]?.name;
+  throw new Error(`NaN first appeared in the gradient of ${nameOf(node)}, for its input ${name}`);
 }
 
 /** The operation as its user knows it: tfjs names a custom one after the scope that it ran in. */
-function nameOf({ kernelName }: TapeNode): string {
+export function nameOf({ kernelName }: TapeNode): string {
   const isNamed = kernelName !== '' && !/^(gradwire\.|unnamed scope$)/.test(kernelName);
   return isNamed ? kernelName : 'a custom operation';
 }

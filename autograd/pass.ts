@@ -11,9 +11,11 @@
  */
 import { GradwireError } from '../errors.ts';
 import { enterFrame, type Frame, frameSlot, type TapeNode, tf } from '../tensor/index.ts';
+import { assertFits, copyOf, densified, sumOf } from './gradient-sums.ts';
 import type { Graph } from './graph.ts';
+import { afterHooks, type Gradient, hasHooks, isSparse, runPostHooks } from './leaves.ts';
 import { MaxHeap } from './max-heap.ts';
-import { gradientsOf } from './node-gradients.ts';
+import { assertNumbers, gradientsOf } from './node-gradients.ts';
 import { LEAF, type Tape, VARIABLE } from './tape.ts';
 
 export interface PassOptions {
@@ -23,7 +25,9 @@ export interface PassOptions {
    * Called once for every marked leaf that the roots reach, when its gradient is complete; null if none came. The
    * callee owns the gradient. Called synchronously from `feed`, in the frame of whoever feeds.
    */
-  readonly onLeaf: (leaf: tf.Tensor, gradient: tf.Tensor | null) => void;
+  readonly onLeaf: (leaf: tf.Tensor, gradient: Gradient | null) => void;
+  /** Refuses a gradient that is not a number, naming the operation that made it. Default: false. */
+  readonly detectAnomaly?: boolean;
 }
 
 /** Gradients of one tensor: how many are still to come, and the sum so far (kept, owned by the pass). */
@@ -31,7 +35,7 @@ interface Slot {
   readonly tensor: tf.Tensor;
   readonly origin: number;
   owed: number;
-  gradient: tf.Tensor | null;
+  gradient: Gradient | null;
 }
 
 export class Pass {
@@ -85,16 +89,42 @@ export class Pass {
    * @throws GradwireError `invalid_argument` for another shape or dtype or a root that is not awaited: the pass goes
    *   on; `no_gradient`, `graph_freed`, `context_released` or an error of a gradient function: the pass is disposed
    */
-  feed(root: tf.Tensor, dy: tf.Tensor | null): void {
-    this.#assertAwaited(root);
-    if (dy !== null) assertFits(root, dy);
-    this.#bring(root, () => (dy === null ? null : tf.clone(dy)));
+  feed(root: tf.Tensor, dy: Gradient | 'ones' | null): void {
+    this.bring(root, dy);
+    this.proceed(Number.POSITIVE_INFINITY);
   }
 
   /** Like `feed` with ones: for the losses that a pass starts from. */
   feedOnes(root: tf.Tensor): void {
+    this.feed(root, 'ones');
+  }
+
+  /** Like `feed`, but runs nothing. */
+  bring(root: tf.Tensor, dy: Gradient | 'ones' | null): void {
     this.#assertAwaited(root);
-    this.#bring(root, () => tf.ones(root.shape));
+    if (dy !== null && dy !== 'ones') assertFits(root, dy);
+    this.#guarded((feeder) => {
+      this.#unfed.set(root.id, (this.#unfed.get(root.id) ?? 0) - 1);
+      const made = dy === 'ones' ? tf.tidy(() => tf.keep(tf.ones(root.shape))) : dy && copyOf(dy);
+      this.#arrive(root, made, feeder);
+    });
+  }
+
+  /**
+   * Runs nodes that are ready, at least one, until none is or `budgetMs` are over. Throws as `feed` does.
+   *
+   * @returns whether some are left
+   */
+  proceed(budgetMs: number): boolean {
+    if (this.#ready.size === 0) return false;
+    const end = performance.now() + budgetMs;
+    this.#guarded((feeder) => {
+      for (let index = this.#ready.pop(); index !== undefined; index = this.#ready.pop()) {
+        this.#runNode(index, feeder);
+        if (performance.now() >= end) return;
+      }
+    });
+    return this.#ready.size > 0;
   }
 
   /**
@@ -107,10 +137,16 @@ export class Pass {
       throw new GradwireError('backward_failed', 'a pass that is not complete cannot be committed');
     }
     this.#graph.assertAlive();
+    const reached: tf.Tensor[] = [];
     for (const slot of this.#slots.values()) {
       const gradient = take(slot);
-      if (gradient !== null) this.#graph.accumulate(slot.tensor, gradient);
+      if (gradient === null) continue;
+      this.#graph.accumulate(slot.tensor, gradient);
+      reached.push(slot.tensor);
     }
+    enterFrame(this.#frame, () => {
+      for (const tensor of reached) runPostHooks(tensor, this.#graph.id);
+    });
   }
 
   /** Frees everything that was neither handed over nor committed; idempotent. */
@@ -151,18 +187,11 @@ export class Pass {
     throw new GradwireError('invalid_argument', 'no (further) gradient is awaited for this tensor');
   }
 
-  #bring(root: tf.Tensor, make: () => tf.Tensor | null): void {
-    this.#unfed.set(root.id, (this.#unfed.get(root.id) ?? 0) - 1);
+  /** Runs a part of the pass where nothing is recorded; what it throws ends the pass. */
+  #guarded(work: (feeder: Frame | undefined) => void): void {
     const feeder = frameSlot.get();
     try {
-      enterFrame(this.#frame, () => {
-        const gradient = tf.tidy(() => {
-          const made = make();
-          return made === null ? [] : [tf.keep(made)];
-        });
-        this.#arrive(root, gradient[0] ?? null, feeder);
-        this.#drain(feeder);
-      });
+      enterFrame(this.#frame, () => work(feeder));
     } catch (error) {
       this.#failure = error;
       this.dispose();
@@ -171,58 +200,77 @@ export class Pass {
   }
 
   /** Takes ownership of `gradient`. */
-  #arrive(t: tf.Tensor, gradient: tf.Tensor | null, feeder: Frame | undefined): void {
+  #arrive(t: tf.Tensor, gradient: Gradient | null, feeder: Frame | undefined): void {
     const slot = this.#slots.get(t.id);
     if (slot === undefined) {
       // `onLeaf` disposed the pass while a node's results were being handed out.
       gradient?.dispose();
       return;
     }
-    if (gradient !== null) slot.gradient = sum(take(slot), gradient);
+    if (gradient !== null) {
+      const fitting = this.#mayBeSparse(slot) ? gradient : densified(gradient);
+      slot.gradient = sumOf(take(slot), fitting);
+    }
     slot.owed--;
     if (slot.owed > 0) return;
     this.#unsettled--;
     if (slot.origin === LEAF) {
       const complete = take(slot);
       frameSlot.run(feeder, () => this.#options.onLeaf(t, complete));
-    } else if (slot.origin !== VARIABLE) {
+    } else if (slot.origin === VARIABLE) {
+      if (slot.gradient !== null && hasHooks(t)) {
+        slot.gradient = afterHooks(t, densified(take(slot) as Gradient));
+      }
+    } else {
       const outputs = (this.#waits.get(slot.origin) ?? 0) - 1;
       this.#waits.set(slot.origin, outputs);
       if (outputs === 0) this.#ready.push(slot.origin);
     }
   }
 
-  #drain(feeder: Frame | undefined): void {
-    for (let index = this.#ready.pop(); index !== undefined; index = this.#ready.pop()) {
-      this.#graph.assertAlive();
-      const node = this.#tape.node(index);
-      const wanted = this.#tape.wantedInputs(node);
-      const dxs: (tf.Tensor | null)[] = this.#differentiate(index, wanted);
-      if (!this.#options.retainGraph) this.#tape.free(index);
-      try {
-        for (const [i, [, input]] of wanted.entries()) {
-          const dx = dxs[i] ?? null;
-          dxs[i] = null;
-          this.#arrive(input, dx, feeder);
-        }
-      } finally {
-        for (const dx of dxs) dx?.dispose();
+  /** What was received may be sparse where it came from, which decides. */
+  #mayBeSparse({ tensor, origin }: Slot): boolean {
+    return origin === LEAF || (origin === VARIABLE && isSparse(tensor));
+  }
+
+  #runNode(index: number, feeder: Frame | undefined): void {
+    this.#graph.assertAlive();
+    const node = this.#tape.node(index);
+    const wanted = this.#tape.wantedInputs(node);
+    const dxs: (Gradient | null)[] = this.#differentiate(index, wanted);
+    if (!this.#options.retainGraph) this.#tape.free(index);
+    try {
+      for (const [i, [, input]] of wanted.entries()) {
+        const dx = dxs[i] ?? null;
+        dxs[i] = null;
+        this.#arrive(input, dx, feeder);
       }
+    } finally {
+      for (const dx of dxs) dx?.dispose();
     }
   }
 
   /** Gradients (kept, each owned once) of the wanted inputs of a node; none if none came for its outputs. */
-  #differentiate(index: number, wanted: [name: string, input: tf.Tensor][]): tf.Tensor[] {
+  #differentiate(index: number, wanted: [name: string, input: tf.Tensor][]): Gradient[] {
     const node = this.#tape.node(index);
     const dys = node.outputs.map((output) => {
       const slot = this.#slots.get(output.id);
-      return slot === undefined ? null : take(slot);
+      return slot === undefined ? null : (take(slot) as tf.Tensor | null);
     });
     try {
       if (dys.every((dy) => dy === null)) return [];
       // Another pass over the same graph may have freed it since this one began.
       this.#assertRunnable(index, node);
-      return tf.tidy(() => gradientsOf(node, dys, wanted));
+      const inputs = wanted.map(([name, input]) => {
+        const slot = this.#slots.get(input.id);
+        return { name, input, isSparse: slot !== undefined && this.#mayBeSparse(slot) };
+      });
+      const dxs: Gradient[] = [];
+      tf.tidy(() => {
+        dxs.push(...gradientsOf(node, dys, inputs));
+      });
+      if (this.#options.detectAnomaly === true) assertNumbers(node, inputs, dxs);
+      return dxs;
     } finally {
       for (const dy of dys) dy?.dispose();
     }
@@ -244,27 +292,8 @@ export class Pass {
   }
 }
 
-/** The sum, kept; uses both up. */
-function sum(a: tf.Tensor | null, b: tf.Tensor): tf.Tensor {
-  if (a === null) return b;
-  try {
-    return tf.tidy(() => tf.keep(tf.add(a, b)));
-  } finally {
-    tf.dispose([a, b]);
-  }
-}
-
-function take(slot: Slot): tf.Tensor | null {
+function take(slot: Slot): Gradient | null {
   const { gradient } = slot;
   slot.gradient = null;
   return gradient;
-}
-
-function assertFits(root: tf.Tensor, dy: tf.Tensor): void {
-  if (dy.isDisposed) throw new GradwireError('tensor_freed', 'the gradient that is fed was freed');
-  if (dy.dtype === 'float32' && tf.util.arraysEqual(dy.shape, root.shape)) return;
-  throw new GradwireError(
-    'invalid_argument',
-    `the gradient of a float32 [${root.shape}] tensor cannot be ${dy.dtype} [${dy.shape}]`,
-  );
 }

@@ -3,6 +3,7 @@ import { addPlugin, type WorkerCore } from '../rpc/internal.ts';
 import { Contexts } from './contexts.ts';
 import { DistEngine } from './dist-engine.ts';
 import { AutogradInterceptor } from './interceptor.ts';
+import { serveBackward } from './rref-backward.ts';
 
 export interface AutogradShare {
   readonly contexts: Contexts;
@@ -19,6 +20,7 @@ addPlugin((worker) => {
   const contexts = new Contexts(worker);
   const engine = new DistEngine(worker, contexts);
   shares.set(worker, { contexts, engine });
+  serveBackward(worker, contexts, engine);
   return {
     interceptor: new AutogradInterceptor(contexts),
     peerGone: (rank) => {

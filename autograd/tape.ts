@@ -10,10 +10,11 @@ import {
   tf,
   unclaim,
 } from '../tensor/index.ts';
+import { isLeaf } from './leaves.ts';
 
 /** Origin of a tensor marked by `leaf()`. */
 export const LEAF = -1;
-/** Origin of a trainable Variable. */
+/** Origin of a trainable Variable, or of a tensor for which the user wants gradients. */
 export const VARIABLE = -2;
 
 /** What a mark phase has seen; kept by the caller from call to call of one pass. */
@@ -74,11 +75,15 @@ export abstract class Tape implements Recorder {
   origin(t: tf.Tensor): number | undefined {
     const known = this.#origins.get(t.id);
     if (known !== undefined) return known;
-    const isTrainable = 'trainable' in t && t.trainable === true && t.dtype === 'float32';
-    if (!isTrainable) return undefined;
+    if (!isLeaf(t)) return undefined;
     // Remembered, so that freezing a variable later does not cut what is recorded.
     this.#origins.set(t.id, VARIABLE);
     return VARIABLE;
+  }
+
+  /** The same as far as it is recorded by now. */
+  knownOrigin(t: tf.Tensor): number | undefined {
+    return this.#origins.get(t.id);
   }
 
   markLeaf(t: tf.Tensor): void {
@@ -132,6 +137,13 @@ export abstract class Tape implements Recorder {
       for (const [, input] of this.wantedInputs(this.node(index))) visit(input);
     }
     return leaves;
+  }
+
+  /** Nodes that the roots depend on, in the order in which they ran. */
+  upstream(roots: readonly tf.Tensor[]): TapeNode[] {
+    const visited = new Visited();
+    this.reachableLeaves(roots, visited);
+    return [...visited.nodes].sort((a, b) => a - b).map((index) => this.node(index));
   }
 
   /** Frees all saved tensors and forgets everything. */

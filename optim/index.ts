@@ -1,13 +1,34 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+export { Adadelta, type AdadeltaOptions } from './adadelta.ts';
+export { Adagrad, type AdagradOptions } from './adagrad.ts';
+export { Adam } from './adam.ts';
+export type { AdamOptions } from './adam-moments.ts';
+export { Adamax, type AdamaxOptions } from './adamax.ts';
+export { AdamW } from './adamw.ts';
 export { DistributedOptimizer } from './distributed-optimizer.ts';
 export {
+  flagOption,
+  numberOption,
+  type OptionKind,
+  type OptionTable,
+  type OptionValue,
+  pairOption,
+} from './options.ts';
+export type { ParametersOrGroups, ParamGroup, ParamGroupOptions } from './param-groups.ts';
+export { RMSprop, type RMSpropOptions } from './rmsprop.ts';
+export { Rprop, type RpropOptions } from './rprop.ts';
+export {
+  type Gradients,
   type Optimizer,
   type OptimizerClass,
-  type OptionValue,
   optimizerName,
   optimizerNamed,
+  type ParameterStateDict,
+  type ParamGroupDict,
   registerOptimizer,
   type StateDict,
   type TensorState,
 } from './rule.ts';
+export { RuleOptimizer } from './rule-optimizer.ts';
 export { SGD, type SGDOptions } from './sgd.ts';
+export type { After, Before, SparseWay, Update, UpdateRule } from './update-rule.ts';

@@ -26,7 +26,7 @@ export class LocalOptimizer {
   /** Updates the parameters by the gradients that the context holds on this worker. Awaits nothing in between. */
   async step(contextId: ContextId): Promise<void> {
     const optimizer = await this.#optimizer;
-    noGrad(() => optimizer.step(getGradients(contextId)));
+    noGrad(() => optimizer.step(getGradients(contextId, { sparse: true })));
   }
 
   [Symbol.dispose](): void {

@@ -1,175 +1,109 @@
 /**
- * The parameters of one optimizer and the tensors it keeps for each of them, by position in the list. Every update rule
- * uses this for its checks, its state and its snapshots, and holds only its formula itself.
+ * What an optimizer remembers of its parameters: how often each was updated, and tensors of its shape by name. Owns those
+ * tensors; knows no rule.
  */
 import { types } from 'node:util';
 import { GradwireError } from '../errors.ts';
 import { outside, tf } from '../tensor/index.ts';
-import type { StateDict, TensorState } from './rule.ts';
+import type { ParameterStateDict, TensorState } from './rule.ts';
 
-/** What a rule is given for one parameter in one step. */
-export interface Update {
-  /** Position of the parameter in the list. */
-  readonly index: number;
+/** A parameter with what is remembered of it. */
+export class ParameterSlot {
   readonly parameter: tf.Variable;
-  /** Of the parameter's shape; the caller's, only to be read. */
-  readonly gradient: tf.Tensor;
-}
+  /** Number of updates so far. */
+  step = 0;
+  #tensors: Map<string, tf.Tensor> = new Map();
 
-export class ParameterState {
-  readonly #parameters: readonly tf.Variable[];
-  #state: Map<string, tf.Tensor>[];
-  #isDisposed = false;
-
-  /**
-   * @param parameters float32, at least one, none twice; stay the caller's
-   * @throws GradwireError `invalid_argument`
-   */
-  constructor(parameters: readonly tf.Variable[]) {
-    if (!Array.isArray(parameters) || parameters.length === 0) {
-      throw new GradwireError('invalid_argument', 'an optimizer needs a list of parameters');
-    }
-    parameters.forEach((parameter, index) => {
-      if (!(parameter instanceof tf.Variable) || parameter.dtype !== 'float32') {
-        throw new GradwireError('invalid_argument', `parameter ${index} is no float32 Variable`);
-      }
-    });
-    if (new Set(parameters).size < parameters.length) {
-      throw new GradwireError('invalid_argument', 'the list names a parameter twice');
-    }
-    this.#parameters = [...parameters];
-    this.#state = parameters.map(() => new Map());
+  constructor(parameter: tf.Variable) {
+    this.parameter = parameter;
   }
 
-  /**
-   * Calls `update` for each parameter that has a gradient, in order of the list, outside any context, so that nothing is
-   * recorded for a backward pass. Each call has a tidy of its own: what it makes and does not `set` or assign is freed
-   * before the next, which bounds a step's extra memory by its largest parameter.
-   */
-  step(gradients: ReadonlyMap<tf.Tensor, tf.Tensor>, update: (one: Update) => void): void {
-    this.#checkUsable();
-    const updates: Update[] = [];
-    this.#parameters.forEach((parameter, index) => {
-      const gradient = gradients.get(parameter);
-      if (gradient === undefined) return;
-      checkGradient(index, parameter, gradient);
-      updates.push({ index, parameter, gradient });
-    });
-    outside(() => {
-      for (const one of updates) {
-        tf.tidy(() => {
-          update(one);
-        });
-      }
-    });
-  }
-
-  get(index: number, name: string): tf.Tensor | undefined {
-    return this.#state[index]?.get(name);
+  get tensors(): ReadonlyMap<string, tf.Tensor> {
+    return this.#tensors;
   }
 
   /** Takes over `value`, safe from any tidy or context, and frees what stood there. */
-  set(index: number, name: string, value: tf.Tensor): void {
-    const named = this.#state[index];
-    if (named === undefined) {
-      throw new GradwireError('invalid_argument', `there is no parameter ${index}`);
-    }
-    const previous = named.get(name);
-    named.set(name, tf.keep(value));
+  set(name: string, value: tf.Tensor): void {
+    const previous = this.#tensors.get(name);
+    this.#tensors.set(name, tf.keep(value));
     if (previous !== value) previous?.dispose();
   }
 
-  /** The state as of this call, read off the engine; steps made while it reads do not change it. */
-  async save(): Promise<StateDict['state']> {
-    this.#checkUsable();
-    // State tensors are freed by the next step, so the snapshot holds references of its own while it waits.
-    const held = outside(() =>
-      this.#state.map((named) =>
-        [...named].map(([name, tensor]) => ({ name, copy: tf.keep(tf.clone(tensor)) })),
-      ),
-    );
-    try {
-      return await Promise.all(
-        held.map(async (named) => {
-          const saved: Record<string, TensorState> = {};
-          for (const { name, copy } of named) {
-            // An engine may hand out its own memory: the slice makes it the caller's.
-            const values = (await copy.data<'float32'>()).slice();
-            saved[name] = { shape: [...copy.shape], values };
-          }
-          return saved;
-        }),
-      );
-    } finally {
-      for (const { copy } of held.flat()) copy.dispose();
-    }
+  /** Replaces everything; takes the tensors over. */
+  replace(step: number, tensors: Map<string, tf.Tensor>): void {
+    this.free();
+    this.step = step;
+    this.#tensors = tensors;
   }
 
-  /**
-   * Replaces all state by copies of `saved`.
-   *
-   * @param names the state tensors that the rule knows; each has its parameter's shape
-   * @throws GradwireError `invalid_argument` if `saved` does not fit; nothing has changed then
-   */
-  load(saved: StateDict['state'], names: readonly string[]): void {
-    this.#checkUsable();
-    if (!Array.isArray(saved) || saved.length !== this.#parameters.length) {
-      throw new GradwireError(
-        'invalid_argument',
-        `the saved state is not of ${this.#parameters.length} parameters`,
-      );
-    }
-    this.#parameters.forEach((parameter, index) => {
-      const named: unknown = saved[index];
-      if (typeof named !== 'object' || named === null) {
-        throw new GradwireError('invalid_argument', `parameter ${index} has no saved state`);
-      }
-      for (const [name, value] of Object.entries(named)) {
-        if (!names.includes(name) || !fits(value, parameter)) {
-          throw new GradwireError(
-            'invalid_argument',
-            `saved state '${name}' does not fit parameter ${index} of shape [${parameter.shape}]`,
-          );
-        }
-      }
-    });
-    const loaded = outside(() => saved.map(toTensors));
-    this.#free();
-    this.#state = loaded;
-  }
-
-  dispose(): void {
-    this.#free();
-    this.#isDisposed = true;
-  }
-
-  #free(): void {
-    for (const named of this.#state) {
-      for (const tensor of named.values()) tensor.dispose();
-      named.clear();
-    }
-  }
-
-  #checkUsable(): void {
-    if (this.#isDisposed) {
-      throw new GradwireError('tensor_freed', 'the optimizer was disposed');
-    }
+  free(): void {
+    for (const tensor of this.#tensors.values()) tensor.dispose();
+    this.#tensors.clear();
   }
 }
 
-function checkGradient(index: number, parameter: tf.Variable, gradient: tf.Tensor): void {
-  for (const tensor of [parameter, gradient]) {
-    if (tensor.isDisposed) {
-      const what = tensor === parameter ? 'parameter' : 'the gradient of parameter';
-      throw new GradwireError('tensor_freed', `${what} ${index} was freed before the step`);
-    }
-  }
-  if (gradient.dtype !== 'float32' || !tf.util.arraysEqual(gradient.shape, parameter.shape)) {
-    throw new GradwireError(
-      'invalid_argument',
-      `parameter ${index} is float32 [${parameter.shape}], its gradient ${gradient.dtype} [${gradient.shape}]`,
+/** The state as of this call, read off the engine; steps made while it reads do not change it. */
+export async function saveSlots(slots: readonly ParameterSlot[]): Promise<ParameterStateDict[]> {
+  // State tensors are freed by the next step, so the snapshot holds references of its own while it waits.
+  const held = outside(() =>
+    slots.map(({ step, tensors }) => ({
+      step,
+      copies: [...tensors].map(([name, tensor]) => ({ name, copy: tf.keep(tf.clone(tensor)) })),
+    })),
+  );
+  try {
+    return await Promise.all(
+      held.map(async ({ step, copies }) => {
+        const tensors: Record<string, TensorState> = {};
+        for (const { name, copy } of copies) {
+          // An engine may hand out its own memory: the slice makes it the caller's.
+          const values = (await copy.data<'float32'>()).slice();
+          tensors[name] = { shape: [...copy.shape], values };
+        }
+        return { step, tensors };
+      }),
     );
+  } finally {
+    for (const { copy } of held.flatMap(({ copies }) => copies)) copy.dispose();
   }
+}
+
+/**
+ * Checks saved state; what is returned replaces all state by copies of it.
+ *
+ * @param names the state tensors that the rule knows
+ * @throws GradwireError `invalid_argument` if `saved` does not fit
+ */
+export function prepareSlots(
+  slots: readonly ParameterSlot[],
+  saved: unknown,
+  names: readonly string[],
+): () => void {
+  if (!Array.isArray(saved) || saved.length !== slots.length) {
+    throw invalid(`the saved state is not of ${slots.length} parameters`);
+  }
+  const checked = slots.map(({ parameter }, index) => {
+    const { step, tensors } = (saved[index] ?? {}) as Partial<ParameterStateDict>;
+    if (!Number.isSafeInteger(step) || (step as number) < 0) {
+      throw invalid(`parameter ${index}: the saved step is ${step}`);
+    }
+    if (typeof tensors !== 'object' || tensors === null) {
+      throw invalid(`parameter ${index} has no saved state`);
+    }
+    for (const [name, value] of Object.entries(tensors)) {
+      if (names.includes(name) && fits(value, parameter)) continue;
+      throw invalid(
+        `saved state '${name}' does not fit parameter ${index} of shape [${parameter.shape}]`,
+      );
+    }
+    return { step: step as number, tensors };
+  });
+  return () => {
+    const loaded = outside(() => checked.map(({ tensors }) => toTensors(tensors)));
+    checked.forEach(({ step }, index) => {
+      slots[index]?.replace(step, loaded[index] ?? new Map());
+    });
+  };
 }
 
 function toTensors(named: Readonly<Record<string, TensorState>>): Map<string, tf.Tensor> {
@@ -191,4 +125,8 @@ function fits(value: unknown, parameter: tf.Variable): boolean {
     types.isFloat32Array(values) &&
     values.length === parameter.size
   );
+}
+
+function invalid(message: string): GradwireError {
+  return new GradwireError('invalid_argument', message);
 }

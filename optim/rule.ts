@@ -3,7 +3,11 @@
  * Knows nothing of RPC, contexts or of who computed the gradients.
  */
 import { GradwireError } from '../errors.ts';
-import type { tf } from '../tensor/index.ts';
+import type { SparseSlices, tf } from '../tensor/index.ts';
+import type { OptionValue } from './options.ts';
+
+/** Gradients by parameter: tensors of its shape, or some of its rows. */
+export type Gradients = ReadonlyMap<tf.Tensor, tf.Tensor | SparseSlices>;
 
 /** One state tensor off the engine: float32 values in row-major order, `values.length` is the product of `shape`. */
 export interface TensorState {
@@ -11,29 +15,44 @@ export interface TensorState {
   readonly values: Float32Array;
 }
 
-/** Everything an optimizer remembers, as plain data that can be sent or stored. */
-export interface StateDict {
-  /** The options in force, defaults included. */
-  readonly options: Readonly<Record<string, OptionValue>>;
-  /** State tensors by name, for each parameter by its position in the list given to the constructor. */
-  readonly state: readonly Readonly<Record<string, TensorState>>[];
+/** What an optimizer remembers of one parameter. */
+export interface ParameterStateDict {
+  /** How often it was updated. */
+  readonly step: number;
+  /** State tensors by name, all of the parameter's shape. */
+  readonly tensors: Readonly<Record<string, TensorState>>;
 }
 
-export type OptionValue = number | boolean | readonly number[];
+/** A parameter group without its parameters. */
+export interface ParamGroupDict {
+  /** Positions of its parameters in `StateDict.state`. */
+  readonly params: readonly number[];
+  /** The options in force, defaults included. */
+  readonly options: Readonly<Record<string, OptionValue>>;
+  /** The learning rate before any schedule, if there is one. */
+  readonly initialLr?: number;
+}
+
+/** Everything an optimizer remembers, as plain data that can be sent or stored. */
+export interface StateDict {
+  /** By parameter, group after group in their order. */
+  readonly state: readonly ParameterStateDict[];
+  readonly paramGroups: readonly ParamGroupDict[];
+}
 
 /**
- * Updates a fixed list of parameters in place (`Variable.assign`, so graphs that saved the old values stay right).
- * PyTorch: `torch.optim.Optimizer` with one parameter group.
+ * Updates parameters in place (`Variable.assign`, so graphs that saved the old values stay right). It never owns gradients,
+ * so there is no `zero_grad`: each context has gradients of its own. PyTorch: `torch.optim.Optimizer`.
  */
 export interface Optimizer {
   /**
    * One update. Parameters without an entry in `gradients` are skipped, whatever their state; entries of other tensors
    * are ignored. Gradients have the parameter's shape and dtype, are read, and stay the caller's.
    *
-   * @throws GradwireError `invalid_argument` for a gradient of another shape or dtype, `tensor_freed` for a freed
-   *   gradient or parameter; nothing has been updated then
+   * @throws GradwireError `invalid_argument` for a gradient of another shape or dtype, a sparse one that the rule does not
+   *   take, or options that make no sense; `tensor_freed` for a freed gradient or parameter; nothing has been updated then
    */
-  step(gradients: ReadonlyMap<tf.Tensor, tf.Tensor>): void;
+  step(gradients: Gradients): void;
 
   /** A snapshot of options and state as of this call; later steps do not change it. PyTorch: `state_dict`. */
   stateDict(): Promise<StateDict>;

@@ -27,6 +27,11 @@ export class Head {
     throw malformed(`no text in field ${index}`);
   }
 
+  /** Text, or undefined for null. */
+  optionalText(index: number): string | undefined {
+    return this.#fields[index] === null ? undefined : this.text(index);
+  }
+
   /** A whole number that is not negative. */
   count(index: number): number {
     return asCount(this.#fields[index]);

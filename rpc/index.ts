@@ -47,6 +47,7 @@ export type {
   RemoteMethods,
   RemoteStreams,
   Rest,
+  RRefBackwardOptions,
   StreamOptions,
   StreamRest,
 } from './types.ts';

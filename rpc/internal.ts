@@ -7,6 +7,7 @@ export type { ConnectionAction } from './faults/connection-rules.ts';
 export { FaultPlan, type InjectedFault } from './faults/fault-plan.ts';
 export type { FaultAction } from './faults/fault-rules.ts';
 export type { ProxyConditions, Way } from './faults/proxy-conditions.ts';
+export { Head } from './head.ts';
 export type { Incoming } from './incoming.ts';
 export type { CallView, IncomingTrace, Interceptor, OutgoingTrace } from './interceptor.ts';
 export type { MessageKind } from './message.ts';

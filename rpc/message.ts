@@ -29,6 +29,7 @@ export const MESSAGES = {
   passDone: 18, //   notice to the initiator: this worker's share of the pass is done, or has failed
   finish: 19, //     request: make the gradients of the pass visible; notice: drop them
   release: 20, //    notice: the autograd context is over
+  backward: 21, //   [rref id, context or null, keeps graph]: request: run a pass from the object behind an RRef
 
   // Values of the group.
   gather: 24, //     [key, ranks, limit in ms], [value]: request, answered as a barrier is, with a Map of all values by name
@@ -43,6 +44,7 @@ export const MESSAGES = {
   grant: 50, //      the oldest offer may come now
   goodbye: 51, //    the worker leaves in good order; what follows is the end of the connection
   decline: 52, //    payload u48: a message of that many bytes, which was let in, will not come
+  fenced: 53, //     payload u48: the sender counts the receiver as dead, after so many ms of silence; 0: for another reason
 } as const;
 
 export type MessageKind = keyof typeof MESSAGES;

@@ -5,8 +5,11 @@ import type { MessageKind } from './message.ts';
 import type { References } from './references.ts';
 import type { RemoteStream } from './remote-stream.ts';
 import { Handle, type MethodCall, type ReferenceHost, type RRef, referenceTo } from './rref.ts';
-import type { CallOptions, StreamOptions } from './types.ts';
+import type { CallOptions, RRefBackwardOptions, StreamOptions } from './types.ts';
 import type { WorkerInfo } from './worker-info.ts';
+
+/** How long a pass may take in all, in ms, where the caller sets nothing. */
+const BACKWARD_TIMEOUT_MS = 600_000;
 
 /** How an object is made: by a function or class, or by a method of another object. */
 interface Creation extends Pick<Call, 'body' | 'what' | 'options'> {
@@ -43,6 +46,18 @@ export class ReferenceCalls implements ReferenceHost {
 
   fetchType(handle: Handle, options: CallOptions | undefined): RpcFuture<string> {
     return this.#ask(handle, 'type', { what: 'getType', body: [], options }) as RpcFuture<string>;
+  }
+
+  async backward(
+    handle: Handle,
+    contextId: string | undefined,
+    { retainGraph = false, timeoutMs = BACKWARD_TIMEOUT_MS }: RRefBackwardOptions,
+  ): Promise<void> {
+    const head = [handle.id, contextId ?? null, retainGraph];
+    const call = { what: 'backward', body: [], options: { timeoutMs } };
+    const order = [handle.id];
+    const during = [handle];
+    await this.#calls.send(handle.owner, { ...call, kind: 'backward', head, order, during });
   }
 
   callMethod(handle: Handle, method: string, call: MethodCall): RpcFuture<unknown> {

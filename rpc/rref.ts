@@ -14,6 +14,7 @@ import type {
   RemoteFutures,
   RemoteMethods,
   RemoteStreams,
+  RRefBackwardOptions,
   StreamOptions,
 } from './types.ts';
 import { collect } from './wait-all.ts';
@@ -35,6 +36,7 @@ export interface ReferenceHost {
   fetch(handle: Handle, options: CallOptions | undefined): Promise<unknown>;
   /** Name of the object's class, asked of its owner. */
   fetchType(handle: Handle, options: CallOptions | undefined): RpcFuture<string>;
+  backward(handle: Handle, id: string | undefined, options: RRefBackwardOptions): Promise<void>;
   callMethod(handle: Handle, method: string, call: MethodCall): RpcFuture<unknown>;
   streamMethod(handle: Handle, method: string, call: MethodCall): RemoteStream<unknown>;
   remoteMethod(handle: Handle, method: string, call: MethodCall): RRef<unknown>;
@@ -188,6 +190,21 @@ export class RRef<T> implements Disposable {
       );
     }
     return (await host.references.value(id, host.timeoutMs)) as T;
+  }
+
+  /**
+   * Runs a backward pass on the owner, from the object, a scalar made in the context; the owner may leave out the id of the
+   * current context. Fails as `autograd.backward` does. PyTorch: `RRef.backward`.
+   */
+  async backward(contextId?: string, options: RRefBackwardOptions = {}): Promise<void> {
+    const handle = this.#live();
+    if (contextId === undefined && !this.isOwner()) {
+      throw new GradwireError(
+        'invalid_argument',
+        `backward of ${this} needs the id of its context`,
+      );
+    }
+    await handle.host.backward(handle, contextId, options);
   }
 
   /** The same as `rpcAsync`, but every failure is a rejection, that it was disposed too: blocking is `await`. */

@@ -19,6 +19,14 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of `RRef#backward`. */
+export interface RRefBackwardOptions {
+  /** Keeps the graph, so that there can be another pass. Default: false. */
+  readonly retainGraph?: boolean;
+  /** How long the pass may take on all workers, in ms. Default: 600,000. */
+  readonly timeoutMs?: number;
+}
+
 /** Options of a streaming call; `timeoutMs` limits the whole stream. Default: no limit. */
 export interface StreamOptions extends CallOptions {
   /** Items that may be on their way or wait unread, at most 1,000. Default: 16. */

@@ -7,6 +7,7 @@ import * as core from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import { conv3dTransposeGradient, withDilations } from './conv-gradients.ts';
 import { batchNormGradient } from './norm-gradients.ts';
+import { withRows } from './rows-form.ts';
 import { sumTo } from './sum-to.ts';
 
 type Made = Record<string, () => core.Tensor>;
@@ -14,7 +15,7 @@ type Made = Record<string, () => core.Tensor>;
 /** One gradient that is replaced or added. */
 export interface GradientRepair {
   readonly kernel: string;
-  readonly state: 'missing' | 'wrong';
+  readonly state: 'missing' | 'wrong' | 'slow';
   readonly reason: string;
   readonly inputsToSave: readonly string[];
   readonly run: core.GradFunc;
@@ -53,6 +54,13 @@ export const GRADIENT_REPAIRS: readonly GradientRepair[] = [
       const [params, indices] = saved as [core.Tensor, core.Tensor];
       return { params: () => core.scatterND(indices, single(dy), params.shape) };
     },
+  },
+  {
+    kernel: 'GatherV2',
+    state: 'slow',
+    reason: 'rows that were not looked up are computed too',
+    inputsToSave: ['x', 'indices'],
+    run: byRows(core.getGradient('GatherV2')),
   },
   ...['SplitV', 'Unpack'].map((kernel): GradientRepair => {
     const present = core.getGradient(kernel);
@@ -142,6 +150,22 @@ function summedUp(present: core.GradConfig | undefined): core.GradFunc {
       a: () => sumTo((made['a'] as () => core.Tensor)(), a.shape),
       b: () => sumTo((made['b'] as () => core.Tensor)(), b.shape),
     };
+  };
+}
+
+/** The registered gradient, which along the first axis can be had as the rows that were looked up. */
+function byRows(present: core.GradConfig | undefined): core.GradFunc {
+  return (dy, saved, attrs): Made => {
+    const [x, indices] = saved as [core.Tensor, core.Tensor];
+    const made = present?.gradFunc(dy, saved, attrs) ?? {};
+    const { axis, batchDims } = attrs as unknown as core.GatherV2Attrs;
+    const dense = made['x'];
+    if (dense === undefined || axisOf(axis, x) !== 0 || batchDims > 0) return made;
+    const rows = () => ({
+      indices: core.reshape(indices, [indices.size]) as core.Tensor1D,
+      values: core.reshape(single(dy), [indices.size, ...x.shape.slice(1)]),
+    });
+    return { ...made, x: withRows(dense, rows) };
   };
 }
 

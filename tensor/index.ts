@@ -22,6 +22,7 @@ export {
   type TapeNode,
 } from './engine-state.ts';
 export { REPAIRS, type Repair } from './kernels.ts';
+export { type Rows, rowsOf } from './rows-form.ts';
 export { freeStored, holdTensors, keepStored, ownVariables, TensorScope } from './scope.ts';
 export { SparseSlices } from './sparse-slices.ts';
 export * as tf from './tf.ts';

@@ -65,6 +65,10 @@ export class SparseSlices implements Disposable {
     const unique = [...new Set(rows)].sort((a, b) => a - b);
     const places = new Map(unique.map((row, place) => [row, place]));
     const { values } = this;
+    // The engine cpu cannot add up no segments.
+    if (rows.length === 0) {
+      return new SparseSlices(tf.clone(this.indices), tf.clone(values), this.denseShape);
+    }
     const summed = tf.tidy(() => {
       const segments = Int32Array.from(rows, (row) => places.get(row) ?? 0);
       return tf.unsortedSegmentSum(values, tf.tensor1d(segments, 'int32'), unique.length);

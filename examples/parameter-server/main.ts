@@ -2,13 +2,12 @@
  * PyTorch's tutorial "Implementing a Parameter Server Using Distributed RPC Framework": one script, started once per rank.
  * Rank 0 is the parameter server, all others train; rank 1 prints the accuracy.
  */
-import { isGradwireError } from 'gradwire';
 import { parseFlags, UsageError, usage } from '../support/args.ts';
 import { Batches } from '../support/batches.ts';
-import { DataError } from '../support/data-file.ts';
 import { JsonLines } from '../support/json-lines.ts';
 import { loadData } from '../support/load-data.ts';
 import { MNIST_PATIENCE_MS } from '../support/mnist-cache.ts';
+import { exitWith } from '../support/run-example.ts';
 import { runParameterServer } from './parameter-server.ts';
 import { runWorker } from './train.ts';
 
@@ -137,12 +136,4 @@ async function main(): Promise<void> {
   console.log(`Accuracy ${result.accuracy.toFixed(4)}`);
 }
 
-main().catch((error: Error) => {
-  // What the user can mend is one line; anything else is a bug and shows where.
-  const isUsage = error instanceof UsageError || error instanceof DataError;
-  console.error(isUsage || isGradwireError(error) ? error.message : error.stack);
-  if (isGradwireError(error) && error.remoteStack !== undefined) {
-    console.error(`  on ${error.peer}: ${error.remoteStack.replaceAll('\n', '\n  ')}`);
-  }
-  process.exit(isUsage ? 2 : 1);
-});
+main().catch(exitWith);

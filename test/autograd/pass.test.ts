@@ -3,6 +3,7 @@ import '@tensorflow/tfjs-backend-wasm';
 import { setImmediate } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { Graph } from '../../autograd/graph.ts';
+import type { Gradient } from '../../autograd/leaves.ts';
 import { Pass } from '../../autograd/pass.ts';
 import { outside, tf } from '../../tensor/index.ts';
 import { backward, referenceGradients, withGraph, worstDifference } from '../support/gradients.ts';
@@ -14,8 +15,8 @@ type MatrixVariable = tf.Variable & tf.Tensor2D;
 /** Options of a pass that notes what each leaf gets; the gradients are the caller's. */
 function collecting(retainGraph = false) {
   const leaves: [leaf: tf.Tensor, gradient: tf.Tensor | null][] = [];
-  const onLeaf = (leaf: tf.Tensor, gradient: tf.Tensor | null): void => {
-    leaves.push([leaf, gradient]);
+  const onLeaf = (leaf: tf.Tensor, gradient: Gradient | null): void => {
+    leaves.push([leaf, gradient as tf.Tensor | null]);
   };
   return { retainGraph, onLeaf, leaves };
 }

@@ -204,7 +204,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
       as0(async () => {
         await expectRefused(references(), { lr: -1 }, /lr/);
         await expectRefused(references(), { lr: 1, speed: 2 }, /speed/);
-        await expectRefused(references(), undefined, /learning rate/);
+        await expectRefused(references(), undefined, /SGD needs the option lr/);
         const number = keptAt(1, () => 5) as unknown as rpc.RRef<tf.Variable>;
         await expectRefused([number], { lr: 1 }, /Variable/);
         await expectRefused([keptAt(1, () => a), keptAt(1, () => a)], { lr: 1 }, /twice/);

@@ -85,7 +85,8 @@ test('a gradient that does not fit is refused before anything is updated', async
     tf.dispose(wrong);
     expectCode('tensor_freed', () => optimizer.step(new Map([[parameter, wrong[0] as tf.Tensor]])));
     expect([...(await parameter.data())]).toEqual([1, 2]);
-    expect((await optimizer.stateDict()).state).toEqual([{}, {}]);
+    const untouched = { step: 0, tensors: {} };
+    expect((await optimizer.stateDict()).state).toEqual([untouched, untouched]);
     optimizer.dispose();
     other.dispose();
   });
@@ -122,20 +123,30 @@ test('saved state of another rule, shape or list is refused and changes nothing'
     optimizer.step(new Map([[parameter, gradient]]));
     const good = await optimizer.stateDict();
     const buffer = { shape: [2], values: new Float32Array(2) };
+    const [group] = good.paramGroups;
+    const withState = (tensors: unknown): unknown => ({ ...good, state: [{ step: 1, tensors }] });
+    const withGroup = (changes: object): unknown => ({
+      ...good,
+      paramGroups: [{ ...group, ...changes }],
+    });
     const bad: unknown[] = [
       undefined,
       { state: good.state },
-      { options: good.options },
-      { options: { ...good.options, lr: -1 }, state: good.state },
-      { options: good.options, state: [] },
-      { options: good.options, state: [undefined] },
-      { options: good.options, state: [{ expAvg: buffer }] },
-      { options: good.options, state: [{ momentumBuffer: { ...buffer, shape: [1, 2] } }] },
-      { options: good.options, state: [{ momentumBuffer: { shape: [2], values: [1, 2] } }] },
-      {
-        options: good.options,
-        state: [{ momentumBuffer: { ...buffer, values: new Float32Array(3) } }],
-      },
+      { paramGroups: good.paramGroups },
+      { ...good, paramGroups: [] },
+      withGroup({ options: { ...group?.options, lr: -1 } }),
+      withGroup({ options: { ...group?.options, rho: 1 } }),
+      withGroup({ options: undefined }),
+      withGroup({ params: [0, 1] }),
+      withGroup({ initialLr: 'high' }),
+      { ...good, state: [] },
+      { ...good, state: [undefined] },
+      { ...good, state: [{ step: -1, tensors: {} }] },
+      { ...good, state: [{ step: 1 }] },
+      withState({ expAvg: buffer }),
+      withState({ momentumBuffer: { ...buffer, shape: [1, 2] } }),
+      withState({ momentumBuffer: { shape: [2], values: [1, 2] } }),
+      withState({ momentumBuffer: { ...buffer, values: new Float32Array(3) } }),
     ];
     for (const saved of bad) {
       expectCode('invalid_argument', () => optimizer.loadStateDict(saved as StateDict));

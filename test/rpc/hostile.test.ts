@@ -99,6 +99,7 @@ const KINDS: MessageKind[] = [
   'passDone',
   'finish',
   'release',
+  'backward',
   'reply',
   'failure',
   'cancel',

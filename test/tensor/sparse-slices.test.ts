@@ -56,6 +56,14 @@ describe.each<EngineName>(['cpu', 'wasm'])('%s', (engine) => {
       tf.dispose(dense);
     }));
 
+  test('nothing coalesces to nothing', () =>
+    expectNoLeak(async () => {
+      using none = slices([], [], [3, 2]);
+      using coalesced = await none.coalesce();
+      expect(coalesced.length).toBe(0);
+      expect(coalesced.values.shape).toEqual([0, 2]);
+    }));
+
   test('adding and coalescing keep the dense tensor', async () => {
     const row = fc.tuple(
       fc.nat(5),
