@@ -17,11 +17,14 @@ export function withFaults(carrier: Transport, plan: FaultPlan | undefined): Tra
 
 class FaultyTransport implements Transport {
   readonly name: string;
+  /** Heartbeats go their own way, beside the proxies. */
+  readonly carriesLiveness: boolean;
   readonly #inner: Transport;
   readonly #plan: FaultPlan;
 
   constructor(inner: Transport, plan: FaultPlan) {
     this.name = inner.name;
+    this.carriesLiveness = inner.carriesLiveness ?? false;
     this.#inner = inner;
     this.#plan = plan;
   }
@@ -54,8 +57,12 @@ class FaultyNode implements TransportNode {
     this.#proxies = proxies;
   }
 
-  join(timeoutMs: number): Promise<readonly Member[]> {
-    return this.#inner.join(timeoutMs);
+  get secret(): string | undefined {
+    return this.#inner.secret;
+  }
+
+  join(timeoutMs: number, liveness?: string): Promise<readonly Member[]> {
+    return this.#inner.join(timeoutMs, liveness);
   }
 
   async dial(member: Member, timeoutMs: number): Promise<Connection> {
