@@ -17,6 +17,7 @@ import { isUserKind, type MessageKind } from './message.ts';
 import { readNumber } from './number-packet.ts';
 import { type Unpacked, unpack } from './packet.ts';
 import { Parcel } from './parcel.ts';
+import { callRefusal, type PeerLimits } from './peer-limits.ts';
 import { PendingRequests, type Request, refusalOf } from './pending.ts';
 import type { PeerExtensions } from './reference-extension.ts';
 import type { RunningCall } from './running-call.ts';
@@ -31,7 +32,7 @@ export interface EndpointOptions {
   readonly extensions: PeerExtensions;
   readonly interceptors: readonly Interceptor[];
   readonly maxMessageBytes: number;
-  readonly limits: LaneLimits;
+  readonly limits: LaneLimits & PeerLimits;
   /** What befalls messages, in tests. */
   readonly faults?: WorkerFaults | undefined;
   /** A peer's connection is over. */
@@ -75,6 +76,7 @@ export class Endpoint {
       extensions: options.extensions,
       deadlines: this.#deadlines,
       enter: options.enter,
+      refusal: callRefusal(options.limits, options.nameOf),
       packItem: ({ peer, id }, body) => {
         const undo: (() => void)[] = [];
         const packet = this.#lanes.pack(peer, { ...STREAM_ITEM, body }, undo, () => null);

@@ -11,6 +11,8 @@ export interface ObjectEffects {
   free(id: RRefId): void;
   /** The object will never be made. */
   abandon(id: RRefId): void;
+  /** Why one more copy that a worker asks for is not counted, of those of which it holds so many, if it is not. */
+  refusal?(holder: number, held: number): Error | undefined;
 }
 
 interface Held {
@@ -29,6 +31,8 @@ export class HeldObjects {
   readonly #isGone: (rank: number) => boolean;
   readonly #effects: ObjectEffects;
   readonly #objects = new Map<RRefId, Held>();
+  /** How many copies each worker holds. */
+  readonly #copies = new Map<number, number>();
   /** Objects that are not there any more, or whose creation is not wanted any more. */
   readonly #freed = new BoundedSet<RRefId>(REMEMBERED);
 
@@ -69,9 +73,15 @@ export class HeldObjects {
     const isOwn = makerOf(id) === holder && makerOf(fork) === holder;
     if (!isOwn || this.#objects.get(id)?.isCreated) throw forged(`the creation of ${id}`);
     if (this.#isFreed(id)) return false;
+    const refusal = this.#refusal(holder);
+    if (refusal !== undefined) {
+      // Who asks for the object hears so, and does not wait for it.
+      this.#cancel(id);
+      throw refusal;
+    }
     const object = this.#object(id);
     object.isCreated = true;
-    object.forks.set(fork, holder);
+    this.#keep(object, fork, holder);
     return true;
   }
 
@@ -91,7 +101,7 @@ export class HeldObjects {
 
   /** Counts a copy that this worker itself has made. */
   hold(id: RRefId, fork: ForkId, holder: number): void {
-    this.#object(id).forks.set(fork, holder);
+    this.#keep(this.#object(id), fork, holder);
   }
 
   /** Counts a copy that its holder asks for. False: the object has been freed, or the copy is another's. */
@@ -100,7 +110,8 @@ export class HeldObjects {
     // What this worker itself passes on is counted already.
     const known = this.#objects.get(id)?.forks.get(fork);
     if (known !== undefined ? known !== holder : makerOf(fork) === this.#self) return false;
-    this.#object(id).forks.set(fork, holder);
+    if (this.#refusal(holder) !== undefined) return false;
+    this.#keep(this.#object(id), fork, holder);
     return true;
   }
 
@@ -113,7 +124,7 @@ export class HeldObjects {
   drop(id: RRefId, fork: ForkId, holder: number): void {
     const object = this.#objects.get(id);
     if (object?.forks.get(fork) === holder) {
-      object.forks.delete(fork);
+      this.#forget(object, fork);
       return this.#freeIfUnheld(id, object);
     }
     // Of all copies only the creator's can be unknown: its creation, which nobody waits for any more, has not come.
@@ -125,10 +136,29 @@ export class HeldObjects {
   /** A worker is gone with all that it held, and with all that it would have made. */
   dropHolder(rank: number): void {
     for (const [id, object] of this.#objects) {
-      for (const [fork, holder] of object.forks) if (holder === rank) object.forks.delete(fork);
+      for (const [fork, holder] of object.forks) if (holder === rank) this.#forget(object, fork);
       if (!object.isCreated && makerOf(id) === rank) this.#cancel(id);
       this.#freeIfUnheld(id, object);
     }
+  }
+
+  #refusal(holder: number): Error | undefined {
+    if (holder === this.#self) return undefined;
+    return this.#effects.refusal?.(holder, this.#copies.get(holder) ?? 0);
+  }
+
+  #keep({ forks }: Held, fork: ForkId, holder: number): void {
+    if (!forks.has(fork)) this.#copies.set(holder, (this.#copies.get(holder) ?? 0) + 1);
+    forks.set(fork, holder);
+  }
+
+  #forget({ forks }: Held, fork: ForkId): void {
+    const holder = forks.get(fork);
+    if (holder === undefined) return;
+    forks.delete(fork);
+    const left = (this.#copies.get(holder) ?? 1) - 1;
+    if (left === 0) this.#copies.delete(holder);
+    else this.#copies.set(holder, left);
   }
 
   #cancel(id: RRefId): void {

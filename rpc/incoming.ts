@@ -4,16 +4,18 @@
  */
 import { debuglog } from 'node:util';
 import { GradwireError } from '../errors.ts';
-import { TensorScope, type tf } from '../tensor/index.ts';
+import { TensorScope } from '../tensor/index.ts';
 import type { Deadlines } from './deadlines.ts';
+import { discard } from './discard.ts';
 import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { toWire } from './failure.ts';
+import { incomingTraces } from './incoming-traces.ts';
 import type { IncomingTrace, Interceptor } from './interceptor.ts';
 import { isUserKind, type MessageKind } from './message.ts';
 import { unpack } from './packet.ts';
 import type { Parcel } from './parcel.ts';
 import type { PeerExtensions } from './reference-extension.ts';
-import { isOwnField, type RequestMeta, readMeta } from './request-meta.ts';
+import { readMeta } from './request-meta.ts';
 import { RunningCall } from './running-call.ts';
 import { StreamOutlet } from './stream-outlet.ts';
 import { isThenable } from './thenable.ts';
@@ -71,6 +73,8 @@ export interface IncomingOptions {
   readonly deadlines: Deadlines;
   /** Runs a handler as this worker, called by `peer`. */
   enter<R>(peer: number, call: RunningCall | undefined, work: () => R): R;
+  /** Why one more request of a peer is not taken, of which so many run, if it is not. */
+  refusal?(peer: number, running: number): GradwireError | undefined;
   /** Packs an item of a stream. @throws GradwireError what cannot be sent */
   packItem(call: RunningCall, item: unknown): Parcel;
   /** Sends an item of a stream. */
@@ -175,6 +179,8 @@ export class IncomingRequests {
     if (this.find(peer, id) !== undefined) {
       return debug('rank %d sent request %d while it was under way', peer, id);
     }
+    const refusal = this.#options.refusal?.(peer, this.#calls.get(peer)?.size ?? 0);
+    if (refusal !== undefined) return this.#refuse(peer, message, refusal);
     const scope = new TensorScope();
     const over: (() => void)[] = [];
     const weight = kind === 'barrier' ? 0 : 1;
@@ -215,7 +221,7 @@ export class IncomingRequests {
       const { timeoutMs } = meta;
       call.until = performance.now() + timeoutMs;
       if (weight > 0) this.#add(call);
-      traces = this.#traces({ peer, kind, tensors }, meta);
+      traces = incomingTraces(this.#options.interceptors, { peer, kind, tensors }, meta);
       if (meta.stream !== undefined) outlet = this.#outlet(call, scope, meta.stream);
       const incoming: Incoming = {
         peer,
@@ -250,6 +256,14 @@ export class IncomingRequests {
     }
   }
 
+  /** Nothing of the request is kept, and its caller hears why. */
+  #refuse(peer: number, { kind, id, bytes }: RawMessage, refusal: GradwireError): void {
+    discard(bytes, this.#options.extensions.incoming);
+    const body = toWire(refusal, false);
+    this.#options.answer({ peer, id, kind: 'failure', body, traces: new Map(), order: undefined });
+    this.#options.done(kind);
+  }
+
   #add(call: RunningCall): void {
     const calls = this.#calls.get(call.peer);
     if (calls === undefined) this.#calls.set(call.peer, new Map([[call.id, call]]));
@@ -281,22 +295,5 @@ export class IncomingRequests {
     }
     const work = (): unknown => incoming.scope.run(() => handler(incoming));
     return traces.reduceRight<() => unknown>((inner, trace) => () => trace.run(inner), work)();
-  }
-
-  #traces(
-    call: { peer: number; kind: MessageKind; tensors: readonly tf.Tensor[] },
-    meta: RequestMeta,
-  ): ReadonlyMap<string, IncomingTrace> {
-    const traces = new Map<string, IncomingTrace>();
-    for (const [key, value] of Object.entries(meta)) {
-      if (isOwnField(key)) continue;
-      const interceptor = this.#options.interceptors.find((candidate) => candidate.key === key);
-      if (interceptor === undefined) {
-        const message = `the caller uses ${key}, which this worker has not loaded: import 'gradwire'`;
-        throw new GradwireError('protocol_error', message);
-      }
-      traces.set(key, interceptor.incoming(call, value));
-    }
-    return traces;
   }
 }

@@ -6,6 +6,7 @@ import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
 import { type Outcome, OwnedValues } from './owned-values.ts';
+import { closed, deleted, lossOf, neverMade, silence } from './reference-errors.ts';
 import type { ForkId, RRefId } from './reference-ids.ts';
 import type { NoticePacket } from './reference-notices.ts';
 import { type Loss, ReferenceProtocol } from './reference-protocol.ts';
@@ -29,6 +30,8 @@ export interface ReferenceOptions {
   /** Number of the first name that is given. */
   readonly firstNumber: number;
   nameOf(peer: number): string;
+  /** See `ObjectEffects`. */
+  refusal?(holder: number, held: number): Error | undefined;
   send(peer: number, packet: NoticePacket): void;
   /** Ends the connection to a peer that was silent for the lease. */
   cut(peer: number, reason: Error): void;
@@ -53,12 +56,22 @@ export class References {
   #next: number;
   #isClosed = false;
 
-  constructor({ self, leaseMs, leases, firstNumber, nameOf, send, cut }: ReferenceOptions) {
+  constructor({
+    self,
+    leaseMs,
+    leases,
+    firstNumber,
+    nameOf,
+    refusal,
+    send,
+    cut,
+  }: ReferenceOptions) {
     this.#self = self;
     this.#next = firstNumber;
     this.#values = new OwnedValues(this.#deadlines);
     const effects = {
       wake: () => this.#wake(),
+      refusal: (holder: number, held: number) => refusal?.(holder, held),
       send,
       free: (id: RRefId) => this.#values.free(id),
       abandon: (id: RRefId) => this.#values.abandon(id, neverMade()),
@@ -272,33 +285,4 @@ export class References {
       this.#flush();
     });
   }
-}
-
-function closed(): GradwireError {
-  return new GradwireError('shut_down', 'the owner of the reference shut down');
-}
-
-function silence(name: string, leaseMs: number): GradwireError {
-  const message = `${name} shares references and was silent for ${leaseMs} ms (referenceLeaseMs)`;
-  return new GradwireError('unavailable', message, { peer: name });
-}
-
-function neverMade(): GradwireError {
-  const message = 'the object was never made: its creation was lost, or its maker is gone';
-  return new GradwireError('unknown_rref', message);
-}
-
-function lossOf({ id, owner }: HeldCopy, why: Loss): GradwireError {
-  const details = { peer: owner.name, maybeExecuted: false };
-  if (why === 'owner-gone') {
-    const message = `${owner.name}, which owned the object of reference ${id}, is gone, and the object with it`;
-    return new GradwireError('owner_died', message, details);
-  }
-  const message = `the object of reference ${id} was freed on ${owner.name} before this copy was counted`;
-  return new GradwireError('unknown_rref', message, details);
-}
-
-function deleted({ id, owner }: HeldCopy): GradwireError {
-  const message = `RRef ${id} of ${owner.name} is used after deletion: its worker has been shut down`;
-  return new GradwireError('shut_down', message, { peer: owner.name });
 }

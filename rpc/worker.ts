@@ -16,6 +16,7 @@ import { MemberEvents } from './member-events.ts';
 import { Members } from './members.ts';
 import type { Membership } from './membership.ts';
 import type { ResolvedOptions } from './options.ts';
+import type { PeerLimits } from './peer-limits.ts';
 import { PeerLoss } from './peer-loss.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
 import { quietly } from './quietly.ts';
@@ -70,6 +71,7 @@ export class WorkerNode implements Worker, WorkerCore {
   readonly #events: MemberEvents = new MemberEvents();
   readonly #exit: Exit = new Exit(this, () => this.#close());
   readonly firstId: number;
+  readonly limits: PeerLimits;
   /** This worker's part in a dynamic group. */
   membership: Membership | undefined;
   #isClosed = false;
@@ -80,6 +82,7 @@ export class WorkerNode implements Worker, WorkerCore {
   constructor(options: ResolvedOptions, members: readonly Member[], carrier: CarrierEnd) {
     const { close, liveness, firstId = 0 } = carrier;
     this.firstId = firstId;
+    this.limits = options;
     this.liveness = liveness;
     liveness?.tell({
       suspected: (rank) => this.#tell('suspected', rank),
