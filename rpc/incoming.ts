@@ -10,8 +10,9 @@ import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { toWire } from './failure.ts';
 import type { IncomingTrace, Interceptor } from './interceptor.ts';
 import type { MessageKind } from './message.ts';
-import { unpack } from './packet.ts';
+import { readHead, unpack } from './packet.ts';
 import type { Parcel } from './parcel.ts';
+import { quietly } from './quietly.ts';
 import type { PeerExtensions } from './reference-extension.ts';
 import { isOwnField, type RequestMeta, readMeta } from './request-meta.ts';
 import { RunningCall } from './running-call.ts';
@@ -47,6 +48,9 @@ export interface Incoming {
 }
 
 export type Handler = (request: Incoming) => unknown;
+
+/** What is done about a request that failed before its handler could run. */
+export type Unreached = (peer: number, head: unknown, error: unknown) => void;
 
 /** A message as it came; the bytes are valid during the call only. */
 export interface RawMessage {
@@ -86,6 +90,7 @@ const NOTICE_EXTENSIONS = byTag(COMMON_EXTENSIONS);
 export class IncomingRequests {
   readonly #options: IncomingOptions;
   readonly #handlers = new Map<MessageKind, Handler>();
+  readonly #unreached = new Map<MessageKind, Unreached>();
   readonly #waiting = new WaitingRequests();
   #running = 0;
   /** What runs, meetings excepted, by caller and id. */
@@ -129,8 +134,9 @@ export class IncomingRequests {
     }
   }
 
-  handle(kind: MessageKind, handler: Handler): void {
+  handle(kind: MessageKind, handler: Handler, unreached?: Unreached): void {
     this.#handlers.set(kind, handler);
+    if (unreached !== undefined) this.#unreached.set(kind, unreached);
   }
 
   /** A message that is not answered: its failure is only logged. */
@@ -176,6 +182,8 @@ export class IncomingRequests {
     const weight = kind === 'barrier' ? 0 : 1;
     let isTaken = false;
     let hasBegun = false;
+    let isReached = false;
+    let head: unknown;
     let traces: ReadonlyMap<string, IncomingTrace> = new Map();
     let outlet: StreamOutlet | undefined;
     this.#running += weight;
@@ -201,12 +209,17 @@ export class IncomingRequests {
     };
     const failed = (error: unknown): void => {
       debug('a %s of rank %d failed: %O', kind, peer, error);
+      const unreached = isReached ? undefined : this.#unreached.get(kind);
+      // Where nothing could be read the bytes are still there.
+      if (unreached)
+        quietly('a refused request', () => unreached(peer, head ?? readHead(bytes), error));
       finish('failure', toWire(error, hasBegun));
     };
     try {
       const { incoming: extensions, unconfirmed } = this.#options.extensions;
       const unpacked = scope.run(() => unpack(bytes, extensions));
-      const { head, body, tensors } = unpacked;
+      const { body, tensors } = unpacked;
+      head = unpacked.head;
       const meta = readMeta(unpacked.meta);
       const { timeoutMs } = meta;
       call.until = performance.now() + timeoutMs;
@@ -230,7 +243,10 @@ export class IncomingRequests {
         },
         after: (work) => over.push(work),
       };
-      const work = (): unknown => this.#run(incoming, [...traces.values()]);
+      const work = (): unknown => {
+        isReached = true;
+        return this.#run(incoming, [...traces.values()]);
+      };
       const run = (): unknown => this.#options.enter(peer, call, work);
       const before = this.#waiting.before(incoming, unconfirmed);
       const result = before === undefined ? run() : before.then(run);

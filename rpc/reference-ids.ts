@@ -9,6 +9,11 @@ export function makerOf(id: RRefId | ForkId): number {
   return parseInteger(id, 10);
 }
 
+/** The number in an id: of two that one process made the later one has the higher. */
+export function numberOf(id: RRefId | ForkId): number {
+  return Number(id.slice(id.indexOf('.') + 1));
+}
+
 /**
  * Numbers of a worker that starts now: those of an earlier process of its rank are lower, so that no name comes twice while
  * others still remember. Room for 4096 names in each ms of the process's life.
