@@ -4,18 +4,13 @@
  */
 import { debuglog } from 'node:util';
 import { frameSlot, outside } from '../tensor/index.ts';
+import type { Answer, RawMessage } from './answering.ts';
 import { Deadlines } from './deadlines.ts';
 import { discard } from './discard.ts';
 import { toWire } from './failure.ts';
 import type { WorkerFaults } from './faults/fault-plan.ts';
 import { RpcFuture } from './future.ts';
-import {
-  type Answer,
-  type Handler,
-  IncomingRequests,
-  type RawMessage,
-  type Unreached,
-} from './incoming.ts';
+import { type Handler, IncomingRequests, type Unreached } from './incoming.ts';
 import type { Interceptor, OutgoingTrace } from './interceptor.ts';
 import type { LaneLimits } from './lane.ts';
 import { Lanes } from './lanes.ts';

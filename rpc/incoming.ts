@@ -5,15 +5,15 @@
 import { debuglog } from 'node:util';
 import { GradwireError } from '../errors.ts';
 import { TensorScope, type tf } from '../tensor/index.ts';
-import type { Deadlines } from './deadlines.ts';
+import type { Answer, IncomingOptions, RawMessage } from './answering.ts';
 import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { toWire } from './failure.ts';
-import type { IncomingTrace, Interceptor } from './interceptor.ts';
-import type { MessageKind } from './message.ts';
+import type { IncomingTrace } from './interceptor.ts';
+
+import { isUserKind, type MessageKind } from './message.ts';
 import { readHead, unpack } from './packet.ts';
-import type { Parcel } from './parcel.ts';
+
 import { quietly } from './quietly.ts';
-import type { PeerExtensions } from './reference-extension.ts';
 import { isOwnField, type RequestMeta, readMeta } from './request-meta.ts';
 import { RunningCall } from './running-call.ts';
 import { StreamOutlet } from './stream-outlet.ts';
@@ -51,39 +51,6 @@ export type Handler = (request: Incoming) => unknown;
 
 /** What is done about a request that failed before its handler could run. */
 export type Unreached = (peer: number, head: unknown, error: unknown) => void;
-
-/** A message as it came; the bytes are valid during the call only. */
-export interface RawMessage {
-  readonly kind: MessageKind;
-  readonly id: number;
-  readonly bytes: Uint8Array;
-}
-
-export interface Answer {
-  readonly peer: number;
-  readonly id: number;
-  readonly kind: 'reply' | 'failure';
-  readonly body: unknown;
-  readonly traces: ReadonlyMap<string, IncomingTrace>;
-  /** Messages that share a key arrive in order. */
-  readonly order: readonly string[] | undefined;
-}
-
-export interface IncomingOptions {
-  readonly interceptors: readonly Interceptor[];
-  readonly extensions: Pick<PeerExtensions, 'incoming' | 'unconfirmed'>;
-  readonly deadlines: Deadlines;
-  /** Runs a handler as this worker, called by `peer`. */
-  enter<R>(peer: number, call: RunningCall | undefined, work: () => R): R;
-  /** Packs an item of a stream. @throws GradwireError what cannot be sent */
-  packItem(call: RunningCall, item: unknown): Parcel;
-  /** Sends an item of a stream. */
-  sendItem(call: RunningCall, item: Parcel): void;
-  /** Sends an answer, or a failure that says why it cannot be sent. Must not throw. */
-  answer(answer: Answer): void;
-  /** A request is done. */
-  done(kind: MessageKind): void;
-}
 
 const NOTICE_EXTENSIONS = byTag(COMMON_EXTENSIONS);
 
@@ -141,6 +108,7 @@ export class IncomingRequests {
 
   /** A message that is not answered: its failure is only logged. */
   notice(peer: number, { kind, bytes }: RawMessage): void {
+    if (isUserKind(kind)) return debug('rank %d sent a %s as a notice', peer, kind);
     const scope = new TensorScope();
     const failed = (error: unknown): void => {
       debug('a %s notice of rank %d failed: %s', kind, peer, error);
@@ -174,9 +142,12 @@ export class IncomingRequests {
     }
   }
 
-  /** A request: always answered, whatever happens. */
+  /** A request: always answered, whatever happens. One that runs already is no request. */
   request(peer: number, message: RawMessage): void {
     const { kind, id, bytes } = message;
+    if (this.find(peer, id) !== undefined) {
+      return debug('rank %d sent request %d while it was under way', peer, id);
+    }
     const scope = new TensorScope();
     const over: (() => void)[] = [];
     const weight = kind === 'barrier' ? 0 : 1;
@@ -249,7 +220,12 @@ export class IncomingRequests {
       };
       const run = (): unknown => this.#options.enter(peer, call, work);
       const before = this.#waiting.before(incoming, unconfirmed);
-      const result = before === undefined ? run() : before.then(run);
+      // What would be made now for a caller that is gone would never be freed.
+      const wanted = (): unknown => {
+        call.throwIfStopped();
+        return run();
+      };
+      const result = before === undefined ? run() : before.then(wanted);
       if (!isThenable(result)) return finish('reply', result);
       Promise.resolve(result).then((value) => finish('reply', value), failed);
     } catch (error) {
