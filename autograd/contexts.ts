@@ -31,6 +31,13 @@ export class Contexts {
     return this.#alive.size;
   }
 
+  /** Passes under way of which this worker has a share. */
+  get passCount(): number {
+    let count = 0;
+    for (const { passes } of this.#alive.values()) count += passes.size;
+    return count;
+  }
+
   /** Opens a context here. */
   create(): DistContext {
     return this.#add(contextId(this.#worker.info.id, this.#count++), undefined);

@@ -81,6 +81,16 @@ export class DistContext {
     }
   }
 
+  /** Messages of this worker whose tensors depend on anything here, with all their tensors. */
+  get sentMessages(): ReadonlyMap<MessageId, readonly tf.Tensor[]> {
+    return this.#sent;
+  }
+
+  /** Where received tensors that gradients go back for came from, by their id. */
+  get received(): ReadonlyMap<number, Origin> {
+    return this.#received;
+  }
+
   /** Tensors of a message that this worker sent; undefined if it sent none like that. */
   sent(message: MessageId, indices: readonly number[]): readonly tf.Tensor[] | undefined {
     const tensors = this.#sent.get(message);
