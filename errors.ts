@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   cancelled: 'the caller or the shutdown cancelled the work',
   overloaded: 'more calls or items wait than may',
   unavailable: 'the connection to the peer is lost',
+  fenced: 'the peer counts this worker as dead and takes nothing from it',
   shut_down: 'this worker has been shut down',
   remote_error: 'the remote function threw',
   unknown_rref: 'the owner does not know this reference',

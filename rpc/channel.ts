@@ -8,6 +8,7 @@ import { Inbox } from './inbox.ts';
 import { isConnectionKind, type MessageKind } from './message.ts';
 import { numberPacket, readNumber } from './number-packet.ts';
 import { Outbox, type Outgoing } from './outbox.ts';
+import { fencedOff, PeerLoss } from './peer-loss.ts';
 import type { Connection } from './transport.ts';
 
 /** Bytes sent per turn of the event loop before others get theirs. */
@@ -121,9 +122,16 @@ export class Channel implements PeerChannel {
     return this.#over;
   }
 
-  /** Ends the channel at once, as if it had broken; what comes from the other side is not heard any more. */
+  /**
+   * Ends the channel at once, as if it had broken; what comes from the other side is not heard any more. A peer that may
+   * come back is told that it was given up, if there is room on the way to it.
+   */
   cut(reason: Error): void {
     if (this.#state === 'closed') return;
+    if (reason instanceof PeerLoss && reason.fenceMs !== undefined) {
+      this.#outbox.pushUrgent('fenced', numberPacket(Math.round(reason.fenceMs)));
+      this.#pump();
+    }
     this.#connection.close();
     this.#closed(reason);
   }
@@ -163,6 +171,7 @@ export class Channel implements PeerChannel {
     else if (frame.kind === 'offer') this.#inbox.offer(number);
     else if (frame.kind === 'decline') this.#inbox.decline(number);
     else if (frame.kind === 'goodbye') this.#peerLeft = true;
+    else if (frame.kind === 'fenced') return this.cut(fencedOff(number));
     else if (!this.#outbox.grant())
       throw new GradwireError('protocol_error', 'a grant unasked for');
     this.#schedule();

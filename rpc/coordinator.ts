@@ -79,7 +79,7 @@ export class Coordinator {
   }
 
   #ask(candidate: Candidate): readonly CoordinatorEffect[] {
-    const { name, rank, address, incarnation } = candidate;
+    const { name, rank, address, incarnation, liveness } = candidate;
     // A worker that asks again has lost the answer.
     if (this.#entry(incarnation) !== undefined) return [{ type: 'admit', incarnation }];
     this.#asking = this.#asking.filter((other) => other.incarnation !== incarnation);
@@ -89,7 +89,7 @@ export class Coordinator {
       this.#asking.push(candidate);
       return [];
     }
-    const seat = { name, rank, address, incarnation, since: 0 };
+    const seat = { name, rank, address, incarnation, liveness, since: 0 };
     this.#entries.set(rank, { seat, stage: 'reserved' });
     return [{ type: 'admit', incarnation }];
   }

@@ -35,8 +35,8 @@ export class DynamicGroup implements Rendezvous {
   }
 
   async join(candidate: Candidate): Promise<readonly Member[]> {
-    const { name, rank, address, incarnation } = candidate;
-    const self = { name, rank, address, incarnation };
+    const { name, rank, address, incarnation, liveness } = candidate;
+    const self = { name, rank, address, incarnation, liveness };
     if (rank === 0) this.#open(self);
     const master = await this.#master;
     await new Promise<void>((resolve, reject) => {

@@ -35,7 +35,7 @@ export interface EndpointOptions {
   /** What befalls messages, in tests. */
   readonly faults?: WorkerFaults | undefined;
   /** A peer's connection is over. */
-  onPeerGone(peer: number, isFarewell: boolean): void;
+  onPeerGone(peer: number, isFarewell: boolean, reason: Error | undefined): void;
   /** Runs the handler of a request or notice of `peer` as this worker. */
   enter<R>(peer: number, call: RunningCall | undefined, work: () => R): R;
 }
@@ -123,7 +123,7 @@ export class Endpoint {
       close: (isFarewell, reason) => {
         this.#pending.failPeer(peer, isFarewell, reason);
         this.#incoming.peerGone(peer, this.#options.nameOf(peer));
-        this.#options.onPeerGone(peer, isFarewell);
+        this.#options.onPeerGone(peer, isFarewell, reason);
       },
     });
   }

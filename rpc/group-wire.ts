@@ -6,8 +6,8 @@ import type { Change, Departed, Seat } from './roster.ts';
 export function encodeChange({ number, seats, leaving, departed }: Change): unknown {
   return [
     number,
-    seats.map(({ name, rank, address, incarnation, since }) => {
-      return [name, rank, address, incarnation, since];
+    seats.map(({ name, rank, address, incarnation, since, liveness = '' }) => {
+      return [name, rank, address, incarnation, since, liveness];
     }),
     leaving,
     departed.map(({ incarnation, hasLeft }) => [incarnation, hasLeft]),
@@ -33,6 +33,7 @@ function decodeSeat(fields: unknown): Seat {
     address: head.text(2),
     incarnation: head.text(3),
     since: head.rank(4),
+    liveness: head.text(5),
   };
 }
 

@@ -28,8 +28,8 @@ export class Group implements Rendezvous {
   join(candidate: Candidate): Promise<readonly Member[]> {
     const refusal = this.#refusal(candidate);
     if (refusal !== undefined) return Promise.reject(refusal);
-    const { name, rank, address, incarnation } = candidate;
-    this.#members.set(rank, { name, rank, address, incarnation });
+    const { name, rank, address, incarnation, liveness } = candidate;
+    this.#members.set(rank, { name, rank, address, incarnation, liveness });
     // A worker that asks again has lost its first question.
     this.#waiting.get(rank)?.reject(new GradwireError('cancelled', 'joined again'));
     this.#waiting.delete(rank);

@@ -6,6 +6,7 @@ import type { FaultPlan } from './faults/fault-plan.ts';
 import { GrpcTransport } from './grpc/transport.ts';
 import { joinDynamic } from './join-dynamic.ts';
 import { joinStatic } from './join-static.ts';
+import { beginLiveness } from './joining.ts';
 import { type InitOptions, localProcesses, resolveOptions } from './options.ts';
 import { secured } from './secured.ts';
 import { DYNAMIC, type Transport } from './transport.ts';
@@ -33,18 +34,26 @@ const JOINED = channel('gradwire.worker');
  */
 export async function init(options: InitOptions): Promise<Worker> {
   const resolved = secured(resolveOptions(options, process.env));
-  await startEngine(resolved.engine, localProcesses(resolved));
   const { transport, initTimeoutMs, worldSize, chaos } = resolved;
   // A plan that a test has made is no surprise.
   if (chaos !== undefined && chaos !== options.chaos) warnOf(chaos, resolved.name);
   const carrier = typeof transport === 'string' ? CARRIERS[transport] : transport;
+  const incarnation = uuidv7();
   // Sockets keep the asynchronous flow in which they were made: none of the user's.
   return outside(async () => {
-    const deadline = performance.now() + initTimeoutMs;
-    const joining = { options: resolved, carrier, incarnation: uuidv7(), deadline };
-    const worker = await (worldSize === DYNAMIC ? joinDynamic(joining) : joinStatic(joining));
-    JOINED.publish({ name: resolved.name });
-    return worker;
+    // Its thread starts while the engine does.
+    const liveness = beginLiveness(resolved, carrier, incarnation);
+    try {
+      await startEngine(resolved.engine, localProcesses(resolved));
+      const deadline = performance.now() + initTimeoutMs;
+      const joining = { options: resolved, carrier, incarnation, deadline, liveness };
+      const worker = await (worldSize === DYNAMIC ? joinDynamic(joining) : joinStatic(joining));
+      JOINED.publish({ name: resolved.name });
+      return worker;
+    } catch (error) {
+      liveness?.close();
+      throw error;
+    }
   });
 }
 

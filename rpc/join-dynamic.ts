@@ -1,7 +1,7 @@
 /** How a worker joins a group that others join and leave meanwhile: admitted by rank 0, then connected to all. */
 import { GradwireError } from '../errors.ts';
 import { DynamicGroup } from './dynamic-group.ts';
-import { type Joining, startNode } from './joining.ts';
+import { type Joining, meetMaster, startNode } from './joining.ts';
 import { Membership } from './membership.ts';
 import type { Connection, Member } from './transport.ts';
 import { WorkerNode } from './worker.ts';
@@ -13,7 +13,7 @@ const EPOCH_MS = 1_735_689_600_000;
 
 /** Resolves when all that are there count this worker in; rank 0 is a group of its own at once. */
 export async function joinDynamic(joining: Joining): Promise<WorkerNode> {
-  const { options, incarnation, deadline } = joining;
+  const { options, incarnation, deadline, liveness } = joining;
   const group = options.rank === 0 ? new DynamicGroup() : undefined;
   const early: Connection[] = [];
   let offer = (connection: Connection): void => {
@@ -21,14 +21,11 @@ export async function joinDynamic(joining: Joining): Promise<WorkerNode> {
   };
   const node = await startNode(joining, group, (connection) => offer(connection));
   try {
-    const [master] = await node.join(options.initTimeoutMs);
+    const [master] = await meetMaster(joining, node);
     if (master === undefined) throw noMaster();
-    const worker = new WorkerNode(
-      options,
-      [self(joining)],
-      () => node.close(),
-      firstId(incarnation),
-    );
+    const close = (): Promise<void> => node.close();
+    const firstId = firstIdOf(incarnation);
+    const worker = new WorkerNode(options, [self(joining)], { close, liveness, firstId });
     const membership = new Membership({ host: worker, node, incarnation, group });
     worker.membership = membership;
     offer = (connection) => membership.offer(connection);
@@ -54,7 +51,7 @@ function self({ options: { name, rank }, incarnation }: Joining): Member {
 }
 
 /** The incarnation begins with the time of its start (UUID version 7). */
-function firstId(incarnation: string): number {
+function firstIdOf(incarnation: string): number {
   const startedAt = Number.parseInt(incarnation.replaceAll('-', '').slice(0, 12), 16);
   return Math.max(0, startedAt - EPOCH_MS) * IDS_PER_MS;
 }

@@ -1,19 +1,19 @@
 /** How a worker joins a group of fixed size: all meet at rank 0, then each pair connects. */
 import { GradwireError } from '../errors.ts';
 import { Group } from './group.ts';
-import { type Joining, startNode } from './joining.ts';
+import { type Joining, meetMaster, startNode } from './joining.ts';
 import type { Connection, Member, TransportNode } from './transport.ts';
 import { WorkerNode } from './worker.ts';
 
 /** Resolves when all members of the group are there and connected. */
 export async function joinStatic(joining: Joining): Promise<WorkerNode> {
-  const { options, deadline } = joining;
+  const { options, deadline, liveness } = joining;
   const early = new EarlyConnections();
   const group = options.rank === 0 ? new Group(options.worldSize) : undefined;
   const node = await startNode(joining, group, (connection) => early.add(connection));
   try {
-    const members = await node.join(options.initTimeoutMs);
-    const worker = new WorkerNode(options, members, () => node.close());
+    const members = await meetMaster(joining, node);
+    const worker = new WorkerNode(options, members, { close: () => node.close(), liveness });
     early.attachAll(worker, members);
     try {
       await connect(worker, { node, members, early, deadline });
@@ -45,7 +45,9 @@ async function connect(
   const self = worker.info.id;
   const left = (): number => Math.max(1, deadline - performance.now());
   const lower = members.filter(({ rank }) => rank < self);
-  const dials = lower.map(async (member) => worker.attach(await node.dial(member, left())));
+  const dials = lower.map(async (member) => {
+    worker.attach(await node.dial(member, left()), member);
+  });
   // None may succeed after this has failed.
   const outcomes = await Promise.allSettled(dials);
   const failure = outcomes.find((outcome) => outcome.status === 'rejected');
@@ -76,10 +78,10 @@ class EarlyConnections {
   attachAll(worker: WorkerNode, members: readonly Member[]): void {
     this.#take = (connection) => {
       const { rank, incarnation } = connection.peer;
-      const isMember = members.some((m) => m.rank === rank && m.incarnation === incarnation);
-      if (!isMember || this.#attached.has(rank)) return connection.close();
+      const member = members.find((m) => m.rank === rank && m.incarnation === incarnation);
+      if (member === undefined || this.#attached.has(rank)) return connection.close();
       this.#attached.add(rank);
-      worker.attach(connection);
+      worker.attach(connection, member);
       this.#changed();
     };
     for (const connection of this.#waiting.splice(0)) this.#take(connection);

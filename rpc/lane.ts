@@ -10,6 +10,7 @@ import type { PeerChannel } from './channel.ts';
 import { numberPacket } from './number-packet.ts';
 import type { Packet } from './packet.ts';
 import { Parcel, type Way } from './parcel.ts';
+import { goneError } from './peer-loss.ts';
 import { Queue } from './queue.ts';
 
 export interface LaneLimits {
@@ -34,6 +35,8 @@ export class Lane {
   #inFlight = 0;
   /** The message that is being read from a device: later ones wait for it. */
   #reading: Promise<void> | undefined;
+  /** Why the connection is over. */
+  #loss: Error | undefined;
   #onRoom: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
 
   /** @param name gives the peer's, for messages */
@@ -145,7 +148,8 @@ export class Lane {
   }
 
   /** The connection is over: what is held will not be sent. */
-  clear(): void {
+  clear(loss: Error | undefined): void {
+    this.#loss = loss;
     for (const parcel of this.#held.all()) {
       parcel.isHeld = false;
       parcel.stage = 'withdrawn';
@@ -243,8 +247,6 @@ export class Lane {
   }
 
   #gone(what: string): GradwireError {
-    const peer = this.#name();
-    const details = { peer, stage: 'call', maybeExecuted: false };
-    return new GradwireError('unavailable', `${peer} is gone: ${what}`, details);
+    return goneError(this.#name(), this.#loss, what);
   }
 }

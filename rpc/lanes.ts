@@ -43,7 +43,7 @@ export class Lanes {
       close: (isFarewell, reason) => {
         this.#channels.delete(channel);
         lane.channel = undefined;
-        lane.clear();
+        lane.clear(reason);
         if (this.#lanes.get(peer) === lane) handlers.close(isFarewell, reason);
       },
     });

@@ -11,6 +11,7 @@ import { Head } from './head.ts';
 import { HeldConnections } from './held-connections.ts';
 import type { Incoming } from './incoming.ts';
 import type { Members } from './members.ts';
+import { departed } from './peer-loss.ts';
 import { type Change, Roster, type RosterEffect, type Seat } from './roster.ts';
 import type { Connection, Member, TransportNode } from './transport.ts';
 
@@ -23,7 +24,7 @@ const FAREWELL_MS = 1_000;
 export interface MembershipHost {
   readonly endpoint: Endpoint;
   readonly members: Members;
-  attach(connection: Connection): void;
+  attach(connection: Connection, member: Member | undefined): void;
   /** A member can be called from now on. @param isNew it came after this worker */
   welcome(member: Seat, isNew: boolean): void;
 }
@@ -95,7 +96,7 @@ export class Membership {
     const connection = await this.#node.dial(master, this.#leftMs());
     this.#roster.enter(master);
     this.#host.welcome({ ...master, since: 0 }, false);
-    this.#host.attach(connection);
+    this.#host.attach(connection, master);
     await this.#connected();
     this.#host.members.setSince(self, this.#roster.since);
     // Before the others are told: who connects meanwhile hears it by its greeting.
@@ -162,8 +163,9 @@ export class Membership {
   }
 
   #take(connection: Connection): void {
-    this.#roster.opened(connection.peer.incarnation);
-    this.#host.attach(connection);
+    const { rank, incarnation } = connection.peer;
+    this.#roster.opened(incarnation);
+    this.#host.attach(connection, this.#roster.seatAt(rank));
   }
 
   #change(change: Change): void {
@@ -173,7 +175,7 @@ export class Membership {
 
   #follow(effects: readonly RosterEffect[]): void {
     for (const effect of effects) {
-      if (effect.type === 'cut') this.#host.endpoint.cut(effect.rank, cutOff());
+      if (effect.type === 'cut') this.#host.endpoint.cut(effect.rank, departed());
       else if (effect.type === 'dial') this.#dial(effect.seat);
       else {
         const held = this.#held.take(effect.seat.incarnation);
@@ -273,8 +275,4 @@ export class Membership {
   #leftMs(): number {
     return Math.max(1, this.#deadline - performance.now());
   }
-}
-
-function cutOff(): Error {
-  return new Error('cut off: the peer belongs to the group no longer');
 }

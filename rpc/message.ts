@@ -44,6 +44,7 @@ export const MESSAGES = {
   grant: 50, //      the oldest offer may come now
   goodbye: 51, //    the worker leaves in good order; what follows is the end of the connection
   decline: 52, //    payload u48: a message of that many bytes, which was let in, will not come
+  fenced: 53, //     payload u48: the sender counts the receiver as dead, after so many ms of silence; 0: for another reason
 } as const;
 
 export type MessageKind = keyof typeof MESSAGES;

@@ -52,9 +52,25 @@ export interface InitOptions {
   /** Calls to one worker that may be held; further ones are refused as `overloaded`. Default: 10,000. */
   readonly maxQueuedCalls?: number;
   /**
+   * How often those that watch a peer get a sign of life from it, in ms, at least 20. Signs of life come from a thread of their
+   * own: a worker that computes for minutes gives them. Default: 500.
+   */
+  readonly heartbeatMs?: number;
+  /**
+   * How long a peer may give no sign of life, in ms, before it counts as dead and is heard no longer: stopped, cut off, or its
+   * machine gone. A process that ends is noticed at once. At least three times `heartbeatMs`; after two thirds of
+   * it the peer is suspected (`worker.events()`). Infinity: peers are not watched. Default: 3,000, for local networks.
+   */
+  readonly deadAfterMs?: number;
+  /**
+   * Port on which this process listens for those that watch it; one process of a host can have it. Default: 0, any free port.
+   */
+  readonly livenessPort?: number;
+  /**
    * How long a worker that shares references may be silent, in ms, before its connection is ended and what it held is
-   * freed. For machines that vanish: a process that ends is noticed at once. Must be longer than any stretch of
-   * work in which a worker does not return to its event loop. Default: 300,000.
+   * freed. Whoever gives signs of life is not silent, however long it computes. Default: 10,000. For a peer that gives none
+   * (`deadAfterMs: Infinity`, a transport without liveness) it must be longer than any stretch of work in which
+   * that does not return to its event loop; the default is then 300,000.
    */
   readonly referenceLeaseMs?: number;
   /**
@@ -66,10 +82,11 @@ export interface InitOptions {
   readonly engine?: EngineName;
 }
 
-export type ResolvedOptions = Required<
-  Omit<InitOptions, 'host' | 'token' | 'tls' | 'engine' | 'initMethod' | 'worldSize' | 'chaos'>
-> &
-  Pick<InitOptions, 'host' | 'token' | 'tls' | 'engine'> & {
+/** Options whose absence means something. */
+type Unfilled = 'host' | 'token' | 'tls' | 'engine' | 'referenceLeaseMs' | 'chaos';
+
+export type ResolvedOptions = Required<Omit<InitOptions, 'initMethod' | 'worldSize' | Unfilled>> &
+  Pick<InitOptions, Exclude<Unfilled, 'chaos'>> & {
     /** 0: the group is dynamic. */
     readonly worldSize: number;
     readonly chaos?: FaultPlan;
@@ -106,11 +123,14 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     maxMessageBytes: options.maxMessageBytes ?? 1024 ** 3,
     maxInFlightCalls: options.maxInFlightCalls ?? 10_000,
     maxQueuedCalls: options.maxQueuedCalls ?? 10_000,
-    referenceLeaseMs: options.referenceLeaseMs ?? 300_000,
+    heartbeatMs: options.heartbeatMs ?? 500,
+    deadAfterMs: options.deadAfterMs ?? Math.max(3_000, 3 * (options.heartbeatMs ?? 0)),
+    livenessPort: options.livenessPort ?? 0,
     ...pick('host', options.host),
     ...pick('token', options.token ?? text('GRADWIRE_TOKEN', env)),
     ...pick('tls', tlsGiven(options.tls, env)),
     ...pick('engine', options.engine),
+    ...pick('referenceLeaseMs', options.referenceLeaseMs),
     ...pick('chaos', planGiven(options.chaos, env)),
   };
   check(resolved);
@@ -131,7 +151,10 @@ function check(options: ResolvedOptions): void {
   }
   checkTimeout('initTimeoutMs', options.initTimeoutMs);
   checkTimeout('timeoutMs', options.timeoutMs);
-  checkTimeout('referenceLeaseMs', options.referenceLeaseMs);
+  if (options.referenceLeaseMs !== undefined) {
+    checkTimeout('referenceLeaseMs', options.referenceLeaseMs);
+  }
+  checkLiveness(options);
   const { transport } = options;
   if (!isTransport(transport)) {
     const given = typeof transport === 'string' ? transport : `(${typeof transport})`;
@@ -161,6 +184,20 @@ function check(options: ResolvedOptions): void {
   }
   if (!isLoopback(masterAddr) && rank > 0 && host === undefined) {
     throw invalid('host is needed: the address under which the others reach this worker');
+  }
+}
+
+function checkLiveness({ heartbeatMs, deadAfterMs, livenessPort }: ResolvedOptions): void {
+  checkTimeout('deadAfterMs', deadAfterMs);
+  if (!(heartbeatMs >= 20 && heartbeatMs <= 60_000)) {
+    throw invalid(`heartbeatMs ${heartbeatMs} is not between 20 and 60,000 ms`);
+  }
+  if (deadAfterMs < 3 * heartbeatMs) {
+    const message = `deadAfterMs ${deadAfterMs} is less than three times heartbeatMs ${heartbeatMs}`;
+    throw invalid(`${message}: a single sign of life that is late would be a death`);
+  }
+  if (!Number.isInteger(livenessPort) || livenessPort < 0 || livenessPort > 65535) {
+    throw invalid(`livenessPort ${livenessPort} is not a port`);
   }
 }
 

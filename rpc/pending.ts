@@ -9,6 +9,7 @@ import type { MessageKind } from './message.ts';
 import { onAbort } from './on-abort.ts';
 import type { Message } from './packet.ts';
 import type { Parcel } from './parcel.ts';
+import { lossOf } from './peer-loss.ts';
 
 /** A request to a peer. */
 export interface Request extends Message {
@@ -153,7 +154,7 @@ export class PendingRequests {
 
   failPeer(peer: number, isFarewell: boolean, reason: Error | undefined): void {
     const name = this.#options.nameOf(peer);
-    const how = isFarewell ? 'left' : 'is gone, its connection broke,';
+    const { code, how } = lossOf(isFarewell, reason);
     for (const [id, { request, startedAt, parcel }] of this.#entries) {
       if (request.peer !== peer) continue;
       const isUnsent = parcel.stage !== 'begun' && parcel.stage !== 'gone';
@@ -165,7 +166,7 @@ export class PendingRequests {
         cause: reason,
       };
       const message = `${name} ${how} before it answered ${request.what}`;
-      this.fail(id, new GradwireError('unavailable', message, details));
+      this.fail(id, new GradwireError(code, message, details));
     }
   }
 

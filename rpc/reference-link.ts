@@ -1,5 +1,6 @@
 /** Connects the references of a worker to its connections. */
 import type { Endpoint } from './endpoint.ts';
+import type { Liveness } from './liveness.ts';
 import type { ResolvedOptions } from './options.ts';
 import { firstNumber } from './reference-ids.ts';
 import { writeNotices } from './reference-notices.ts';
@@ -9,17 +10,30 @@ export interface Linked {
   /** See `WorkerCore`; 0 in a static group. */
   readonly firstId: number;
   readonly endpoint: Endpoint;
+  readonly liveness: Liveness | undefined;
   nameOf(rank: number): string;
 }
+
+/** The lease of those that give signs of life from a thread of their own, and of those that do not. */
+const WATCHED_LEASE_MS = 10_000;
+const UNWATCHED_LEASE_MS = 300_000;
 
 /** The references of a worker whose endpoint may be made later. */
 export function makeReferences(
   worker: Linked,
   { rank, referenceLeaseMs }: Pick<ResolvedOptions, 'rank' | 'referenceLeaseMs'>,
 ): References {
+  const usualMs = worker.liveness === undefined ? UNWATCHED_LEASE_MS : WATCHED_LEASE_MS;
+  const leaseMs = referenceLeaseMs ?? usualMs;
   return new References({
     self: rank,
-    leaseMs: referenceLeaseMs,
+    leaseMs,
+    leases: (peer) => {
+      const { liveness } = worker;
+      if (liveness?.vouchesFor(peer) === true) return Number.POSITIVE_INFINITY;
+      if (referenceLeaseMs !== undefined || liveness?.watches(peer) === true) return 1;
+      return UNWATCHED_LEASE_MS / leaseMs;
+    },
     firstNumber: worker.firstId === 0 ? firstNumber(Date.now()) : worker.firstId + 1,
     nameOf: (peer) => worker.nameOf(peer),
     send: (peer, packet) => worker.endpoint.notify(peer, 'references', writeNotices(packet)),

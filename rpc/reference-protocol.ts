@@ -9,7 +9,8 @@
  * - User to owner: the owner counts a copy of its own, and confirms to the sender.
  * - Creation: the answer to it confirms. A creation that comes after its reference was let go of is refused.
  *
- * Workers that share references say `here` when they have nothing else to say; who stays silent for the lease is gone.
+ * Workers that share references say `here` when they have nothing else to say; who stays silent for the lease is gone,
+ * unless others vouch for it.
  * Pure: it sends and frees through its effects, and the clock is given. Carries guarantees G1 and G2.
  */
 import { ControlStream } from './control-stream.ts';
@@ -27,7 +28,9 @@ export interface ProtocolEffects extends ObjectEffects {
   /** The owner knows this copy. */
   confirmed(fork: ForkId): void;
   lost(fork: ForkId, why: Loss): void;
-  /** The peer was silent for the whole lease: end its connection. */
+  /** How many leases of silence are borne from this peer. Default: 1. */
+  leases?(peer: number): number;
+  /** The peer was silent for that long: end its connection. */
   expire(peer: number): void;
 }
 
@@ -297,8 +300,9 @@ export class ReferenceProtocol {
     for (const { to } of this.#children.values()) sharing.add(to);
     for (const [rank, state] of [...this.#peers]) {
       if (!sharing.has(rank) && state.stream.isSettled) state.silence = 0;
-      else if (state.silence >= LOOKS) this.#effects.expire(rank);
-      else {
+      else if (state.silence >= LOOKS * (this.#effects.leases?.(rank) ?? 1)) {
+        this.#effects.expire(rank);
+      } else {
         state.silence++;
         if (state.stream.isSettled) this.#tell(rank, ...HERE);
       }

@@ -24,6 +24,8 @@ export interface ReferenceOptions {
   readonly self: number;
   /** After how long a silence of a peer that shares references its connection is ended. */
   readonly leaseMs: number;
+  /** How many leases of silence are borne from this peer; Infinity while it gives signs of life by other means. */
+  leases(peer: number): number;
   /** Number of the first name that is given. */
   readonly firstNumber: number;
   nameOf(peer: number): string;
@@ -51,7 +53,7 @@ export class References {
   #next: number;
   #isClosed = false;
 
-  constructor({ self, leaseMs, firstNumber, nameOf, send, cut }: ReferenceOptions) {
+  constructor({ self, leaseMs, leases, firstNumber, nameOf, send, cut }: ReferenceOptions) {
     this.#self = self;
     this.#next = firstNumber;
     this.#values = new OwnedValues(this.#deadlines);
@@ -62,8 +64,9 @@ export class References {
       abandon: (id: RRefId) => this.#values.abandon(id, neverMade()),
       confirmed: (fork: ForkId) => this.#settled(fork, undefined),
       lost: (fork: ForkId, why: Loss) => this.#lost(fork, why),
+      leases,
       expire: (peer: number) => {
-        cut(peer, silence(nameOf(peer), leaseMs));
+        cut(peer, silence(nameOf(peer), leaseMs * leases(peer)));
         // Also one that this worker was never connected to.
         this.#protocol.peerGone(peer);
       },

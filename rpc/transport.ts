@@ -13,6 +13,8 @@ export interface Member {
   readonly address: string;
   /** Identity of one start of a process: a restarted worker is another incarnation. */
   readonly incarnation: string;
+  /** Where its signs of life can be had, host:port; nothing, or an empty text: nowhere. */
+  readonly liveness?: string | undefined;
 }
 
 /** World size of a group that workers join and leave as they like. */
@@ -30,6 +32,8 @@ export interface JoinRequest {
   readonly incarnation: string;
   /** How long this worker still waits for the others. */
   readonly timeoutMs: number;
+  /** See `Member.liveness`. */
+  readonly liveness?: string | undefined;
 }
 
 /** A worker that wants to join, and where the others would reach it. */
@@ -100,9 +104,15 @@ export interface NodeOptions {
 
 /** One worker's end of a carrier. */
 export interface TransportNode {
-  /** Tells the master of this worker; resolves with its answer, see `Rendezvous.join`. */
-  join(timeoutMs: number): Promise<readonly Member[]>;
+  /**
+   * Tells the master of this worker; resolves with its answer, see `Rendezvous.join`.
+   *
+   * @param liveness to be told with it, see `Member.liveness`; given if the transport `carriesLiveness`
+   */
+  join(timeoutMs: number, liveness?: string): Promise<readonly Member[]>;
   dial(member: Member, timeoutMs: number): Promise<Connection>;
+  /** The secret of the run, once the group was joined: who watches a worker proves that it knows it. */
+  readonly secret?: string | undefined;
   /** Ends the node: refuses new connections and frees its port; bounded. */
   close(): Promise<void>;
 }
@@ -110,6 +120,11 @@ export interface TransportNode {
 /** A carrier: what `init` takes as `transport`. PyTorch: `rpc.backend_registry.register_backend`. */
 export interface Transport {
   readonly name: string;
+  /**
+   * Whether it brings `Member.liveness` to the others, and its nodes know a `secret`. If not, a peer that is silent without
+   * its connection breaking is noticed by the calls' own limits alone. Default: false.
+   */
+  readonly carriesLiveness?: boolean;
   /**
    * Starts listening. Rank 0's node is the master where the others join: it brings each `JoinRequest` to `options.group`.
    * @throws GradwireError (as rejection) `address_in_use`

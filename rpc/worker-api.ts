@@ -10,11 +10,13 @@ import type { CallOptions, Here, Invocable, Rest, StreamRest } from './types.ts'
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
 /**
- * What has become of a member: it has come to a dynamic group, has left by `shutdown`, or its connection broke without a
- * word. Further types may come: let what you do not know pass.
+ * What has become of a member. `joined`: it has come to a dynamic group. `suspected`: it has given no sign of life for two
+ * thirds of `deadAfterMs`; `alive`: it has given one again. `left`: by `shutdown`. `dead`: its connection broke without a word, or
+ * it gave no sign of life for `deadAfterMs`. `fenced`: it counts this worker as dead, and takes nothing from it any more. After
+ * the last three the member is gone for good. Further types may come: let what you do not know pass.
  */
 export interface MemberEvent {
-  readonly type: 'joined' | 'left' | 'dead';
+  readonly type: 'joined' | 'suspected' | 'alive' | 'left' | 'dead' | 'fenced';
   readonly worker: WorkerInfo;
 }
 

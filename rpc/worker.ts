@@ -11,10 +11,12 @@ import { Endpoint } from './endpoint.ts';
 import { Exit } from './exit.ts';
 import type { RpcFuture } from './future.ts';
 import { serve } from './handlers.ts';
+import type { Liveness } from './liveness.ts';
 import { MemberEvents } from './member-events.ts';
 import { Members } from './members.ts';
 import type { Membership } from './membership.ts';
 import type { ResolvedOptions } from './options.ts';
+import { PeerLoss } from './peer-loss.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
 import { quietly } from './quietly.ts';
 import { ReferenceCalls } from './reference-calls.ts';
@@ -41,6 +43,13 @@ import type { MemberEvent, Worker } from './worker-api.ts';
 import type { WorkerCore } from './worker-core.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
+/** What a worker needs of that which carries it. */
+export interface CarrierEnd {
+  close(): Promise<void>;
+  readonly liveness?: Liveness | undefined;
+  readonly firstId?: number;
+}
+
 export class WorkerNode implements Worker, WorkerCore {
   readonly info: WorkerInfo;
   readonly endpoint: Endpoint;
@@ -53,6 +62,8 @@ export class WorkerNode implements Worker, WorkerCore {
   /** Who belongs to the group. */
   readonly members: Members;
   readonly #closeNode: () => Promise<void>;
+  /** Undefined: nobody is watched. */
+  readonly liveness: Liveness | undefined;
   readonly #barrierCalls: BarrierCalls = new BarrierCalls(this, (to, call) =>
     this.#calls.send(to, call),
   );
@@ -64,19 +75,20 @@ export class WorkerNode implements Worker, WorkerCore {
   #isClosed = false;
 
   /**
-   * @param closeNode ends the carrier, when the worker has shut down
-   * @param firstId see `WorkerCore`
+   * @param carrier `close` ends it, when the worker has shut down; for `firstId` see `WorkerCore`
    */
-  constructor(
-    options: ResolvedOptions,
-    members: readonly Member[],
-    closeNode: () => Promise<void>,
-    firstId = 0,
-  ) {
+  constructor(options: ResolvedOptions, members: readonly Member[], carrier: CarrierEnd) {
+    const { close, liveness, firstId = 0 } = carrier;
     this.firstId = firstId;
+    this.liveness = liveness;
+    liveness?.tell({
+      suspected: (rank) => this.#tell('suspected', rank),
+      alive: (rank) => this.#tell('alive', rank),
+      lost: (rank, loss) => this.endpoint.cut(rank, loss),
+    });
     this.members = new Members(members, options.worldSize === DYNAMIC);
     this.info = this.members.get(options.rank);
-    this.#closeNode = closeNode;
+    this.#closeNode = close;
     this.references = makeReferences(this, options);
     this.#calls = new Calls(this, options.timeoutMs);
     this.referenceCalls = new ReferenceCalls(this, this.#calls);
@@ -92,7 +104,7 @@ export class WorkerNode implements Worker, WorkerCore {
       maxMessageBytes: options.maxMessageBytes,
       limits: options,
       faults: options.chaos?.for(options),
-      onPeerGone: (rank, isFarewell) => this.#peerGone(rank, isFarewell),
+      onPeerGone: (...gone) => this.#peerGone(...gone),
       enter: (caller, call, work) =>
         callSlot.run({ worker: this, caller, call, within: call }, work),
     });
@@ -111,11 +123,12 @@ export class WorkerNode implements Worker, WorkerCore {
     addWorker(this);
   }
 
-  /** Takes over a connection to another member; ends it if this worker has shut down meanwhile. */
-  attach(connection: Connection): void {
+  /** Takes over a connection to another member, who is watched from now on; ends it if this worker has shut down meanwhile. */
+  attach(connection: Connection, member?: Member): void {
     if (this.#isClosed) connection.close();
     else {
       this.endpoint.attach(connection.peer.rank, connection);
+      if (member !== undefined) this.liveness?.watch(member);
       this.references.peerHere(connection.peer.rank);
     }
   }
@@ -242,8 +255,9 @@ export class WorkerNode implements Worker, WorkerCore {
     return this.#calls.send(this.members.get(to), call) as RpcFuture<Here<Awaited<R>>>;
   }
 
-  #peerGone(rank: number, isFarewell: boolean): void {
+  #peerGone(rank: number, isFarewell: boolean, reason: Error | undefined): void {
     if (rank === this.info.id) return;
+    this.liveness?.unwatch(rank);
     // Also one that is no member, and before its rank can be given again.
     if (!this.#isClosed) this.references.peerGone(rank);
     this.membership?.peerGone(rank, isFarewell);
@@ -252,7 +266,11 @@ export class WorkerNode implements Worker, WorkerCore {
     for (const share of this.#shares) {
       quietly('a share of a worker', () => share.peerGone(rank, isFarewell));
     }
-    const type = this.members.isDead(rank) ? 'dead' : 'left';
+    const isFenced = reason instanceof PeerLoss && reason.code === 'fenced';
+    this.#tell(isFenced ? 'fenced' : this.members.isDead(rank) ? 'dead' : 'left', rank);
+  }
+
+  #tell(type: MemberEvent['type'], rank: number): void {
     const worker = this.members.find(rank);
     if (worker !== undefined) this.#events.tell({ type, worker });
   }
@@ -269,6 +287,7 @@ export class WorkerNode implements Worker, WorkerCore {
       await this.endpoint.close();
       this.references.close();
     } finally {
+      this.liveness?.close();
       await this.#closeNode();
     }
   }

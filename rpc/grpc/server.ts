@@ -144,13 +144,13 @@ async function join(
   group: Rendezvous | undefined,
   call: ServerUnaryCall<JoinRequest, JoinReply>,
 ): Promise<object> {
-  const { name, rank, worldSize, incarnation, address, timeoutMs } = call.request;
+  const { rank, incarnation, timeoutMs } = call.request;
   const patienceMs = Math.min(timeoutMs, MAX_PATIENCE_MS);
   const expiry = setTimeout(() => group?.expire(rank, incarnation, patienceMs), patienceMs);
   call.once('cancelled', () => group?.leave(rank, incarnation));
   try {
     if (group === undefined) throw new GradwireError('group_mismatch', 'this worker is not rank 0');
-    const members = await group.join({ name, rank, worldSize, incarnation, address, timeoutMs });
+    const members = await group.join(call.request);
     return { members };
   } catch (error) {
     if (!isGradwireError(error)) throw error;

@@ -9,7 +9,7 @@ import {
 } from './gen/gradwire_pb.ts';
 
 /** Version of the frames and messages; peers of another version are refused. */
-export const PROTOCOL = '2';
+export const PROTOCOL = '3';
 
 /** Metadata of every call. */
 export const METADATA = {

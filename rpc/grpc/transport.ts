@@ -16,6 +16,7 @@ const ANSWER_GRACE_MS = 2_000;
 
 export class GrpcTransport implements Transport {
   readonly name: string = 'grpc';
+  readonly carriesLiveness: boolean = true;
 
   async start(options: NodeOptions): Promise<TransportNode> {
     const { rank, masterAddr, masterPort, token, group } = options;
@@ -50,12 +51,16 @@ class GrpcNode implements TransportNode {
     this.#tokens = tokens;
   }
 
-  async join(timeoutMs: number): Promise<readonly Member[]> {
+  get secret(): string | undefined {
+    return this.#tokens.read();
+  }
+
+  async join(timeoutMs: number, liveness = ''): Promise<readonly Member[]> {
     const { name, rank, worldSize, incarnation, masterAddr, masterPort } = this.#options;
     const master = target(masterAddr, masterPort);
     const host = this.#options.host ?? (rank === 0 ? masterAddr : '127.0.0.1');
     const address = target(host, this.#server.port);
-    const request = { name, rank, worldSize, incarnation, address };
+    const request = { name, rank, worldSize, incarnation, address, liveness };
     const { group } = this.#options;
     if (group !== undefined) {
       const expiry = setTimeout(() => group.expire(rank, incarnation, timeoutMs), timeoutMs);

@@ -24,7 +24,9 @@ test('what is not given comes from the environment, else from defaults', () => {
     maxMessageBytes: 1024 ** 3,
     maxInFlightCalls: 10_000,
     maxQueuedCalls: 10_000,
-    referenceLeaseMs: 300_000,
+    heartbeatMs: 500,
+    deadAfterMs: 3_000,
+    livenessPort: 0,
     token: 't',
   });
   const given = { ...least, masterAddr: '127.0.0.2', masterPort: 5, token: 'u' };

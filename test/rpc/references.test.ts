@@ -17,6 +17,7 @@ class Owner {
     this.references = new References({
       self,
       leaseMs,
+      leases: () => 1,
       firstNumber: 1,
       nameOf: (rank) => `worker${rank}`,
       send: (peer, packet) => this.sent.push([peer, packet]),

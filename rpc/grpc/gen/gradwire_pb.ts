@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gradwire.proto.
  */
 export const file_gradwire: GenFile = /*@__PURE__*/
-  fileDesc("Cg5ncmFkd2lyZS5wcm90bxILZ3JhZHdpcmUudjEidwoLSm9pblJlcXVlc3QSDAoEbmFtZRgBIAEoCRIMCgRyYW5rGAIgASgNEhIKCndvcmxkX3NpemUYAyABKA0SEwoLaW5jYXJuYXRpb24YBCABKAkSDwoHYWRkcmVzcxgFIAEoCRISCgp0aW1lb3V0X21zGAYgASgNIkoKBk1lbWJlchIMCgRuYW1lGAEgASgJEgwKBHJhbmsYAiABKA0SDwoHYWRkcmVzcxgDIAEoCRITCgtpbmNhcm5hdGlvbhgEIAEoCSJYCglKb2luUmVwbHkSJQoHcmVmdXNhbBgBIAEoCzIULmdyYWR3aXJlLnYxLlJlZnVzYWwSJAoHbWVtYmVycxgCIAMoCzITLmdyYWR3aXJlLnYxLk1lbWJlciIoCgdSZWZ1c2FsEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCTJGCgpSZW5kZXp2b3VzEjgKBEpvaW4SGC5ncmFkd2lyZS52MS5Kb2luUmVxdWVzdBoWLmdyYWR3aXJlLnYxLkpvaW5SZXBseWIGcHJvdG8z");
+  fileDesc("Cg5ncmFkd2lyZS5wcm90bxILZ3JhZHdpcmUudjEiiQEKC0pvaW5SZXF1ZXN0EgwKBG5hbWUYASABKAkSDAoEcmFuaxgCIAEoDRISCgp3b3JsZF9zaXplGAMgASgNEhMKC2luY2FybmF0aW9uGAQgASgJEg8KB2FkZHJlc3MYBSABKAkSEgoKdGltZW91dF9tcxgGIAEoDRIQCghsaXZlbmVzcxgHIAEoCSJcCgZNZW1iZXISDAoEbmFtZRgBIAEoCRIMCgRyYW5rGAIgASgNEg8KB2FkZHJlc3MYAyABKAkSEwoLaW5jYXJuYXRpb24YBCABKAkSEAoIbGl2ZW5lc3MYBSABKAkiWAoJSm9pblJlcGx5EiUKB3JlZnVzYWwYASABKAsyFC5ncmFkd2lyZS52MS5SZWZ1c2FsEiQKB21lbWJlcnMYAiADKAsyEy5ncmFkd2lyZS52MS5NZW1iZXIiKAoHUmVmdXNhbBIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkyRgoKUmVuZGV6dm91cxI4CgRKb2luEhguZ3JhZHdpcmUudjEuSm9pblJlcXVlc3QaFi5ncmFkd2lyZS52MS5Kb2luUmVwbHliBnByb3RvMw");
 
 /**
  * @generated from message gradwire.v1.JoinRequest
@@ -56,6 +56,13 @@ export type JoinRequest = Message<"gradwire.v1.JoinRequest"> & {
    * @generated from field: uint32 timeout_ms = 6;
    */
   timeoutMs: number;
+
+  /**
+   * Where its signs of life can be had, host:port; empty: nowhere.
+   *
+   * @generated from field: string liveness = 7;
+   */
+  liveness: string;
 };
 
 /**
@@ -88,6 +95,13 @@ export type Member = Message<"gradwire.v1.Member"> & {
    * @generated from field: string incarnation = 4;
    */
   incarnation: string;
+
+  /**
+   * As in JoinRequest.
+   *
+   * @generated from field: string liveness = 5;
+   */
+  liveness: string;
 };
 
 /**
