@@ -46,7 +46,9 @@ describe.each(CARRIERS)('over %s', (carrier) => {
     return context;
   };
   const sends = (share: DistContext): tf.Tensor[][] =>
-    [...share.sentMessages.values()].map((all) => all.filter((t) => share.graph.requiresGrad(t)));
+    [...share.sentMessages.values()].map(({ tensors }) =>
+      tensors.filter((t) => share.graph.requiresGrad(t)),
+    );
 
   /** Of an addition on w1: what is sent, what came, and how the addition hangs between. */
   function expectPair(id: autograd.ContextId, sum: tf.Tensor): void {
