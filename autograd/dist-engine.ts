@@ -23,6 +23,7 @@ import { type BackwardOptions, checkRoots, startOf } from './backward-arguments.
 import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
 import { type DistContext, makerOf } from './dist-context.ts';
+import { type Outcome, readGradients, readOfPass, readOutcome, readPassDone } from './heads.ts';
 import type { Gradient } from './leaves.ts';
 import { MarkPhase } from './mark-phase.ts';
 import { failedOn, Participants } from './participants.ts';
@@ -33,8 +34,7 @@ import type { Debt, PassShare, PassStart } from './pass-share.ts';
 /** How long a pass may run without a pause, in ms; an operation is not interrupted. */
 const BUDGET_MS = 4;
 
-/** How a pass ends on a worker. */
-type Outcome = 'visible' | 'dropped' | 'broken';
+type Gradients = readonly (Gradient | null)[];
 
 export class DistEngine {
   readonly #worker: WorkerCore;
@@ -51,14 +51,15 @@ export class DistEngine {
     const { endpoint } = worker;
     endpoint.handle('gradient', (request) => this.#gradient(request));
     endpoint.handle('passDone', ({ head, peer }) => {
-      const [pass, failure, hasGradients] = head as [string, unknown, boolean];
+      const [pass, failure, hasGradients] = readPassDone(head);
       const participants = this.#started.get(pass);
       if (!participants?.ranks.has(peer)) return;
       participants.done(peer, failure);
-      if (hasGradients === false) participants.finished.add(peer);
+      if (!hasGradients) participants.finished.add(peer);
     });
     endpoint.handle('finish', ({ head, peer }) => {
-      const [id, pass, outcome] = head as [ContextId, string, Outcome];
+      const [id, pass, end] = readOfPass(head);
+      const outcome = readOutcome(end);
       checkFinish(this.#contexts.find(id), pass, { isVisible: outcome === 'visible', peer });
       return this.#finish(id, pass, outcome);
     });
@@ -114,7 +115,7 @@ export class DistEngine {
 
   /** Step 2: gradients have come. What they cause is no part of the call: it fails the pass, not the message. */
   #gradient({ head, body, peer, scope, takeScope }: Incoming): null {
-    const [id, pass, name] = head as [ContextId, string, string];
+    const [id, pass, name] = readOfPass(head);
     const mark = expectedOf(peer, name);
     const context = this.#contexts.get(id);
     const share = context.passes.get(pass);
@@ -132,7 +133,7 @@ export class DistEngine {
   ): void {
     try {
       this.#begin(context, share);
-      share.feed(mark, body as (Gradient | null)[]);
+      share.feed(mark, readGradients(body));
       this.#proceed(context, share);
     } catch (error) {
       this.#report(share, error);
@@ -149,7 +150,7 @@ export class DistEngine {
   #pay(
     context: DistContext,
     share: PassShare,
-    { debt, gradients }: { debt: Debt; gradients: readonly (Gradient | null)[] },
+    { debt, gradients }: { debt: Debt; gradients: Gradients },
   ): void {
     const head = [context.id, share.about.id, debt.mark];
     const message = { kind: 'gradient', head, body: gradients } as const;

@@ -5,19 +5,13 @@
  */
 import { asError, GradwireError } from '../errors.ts';
 import type { WorkerCore } from '../rpc/internal.ts';
-import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
-import { type DistContext, type MessageId, makerOf } from './dist-context.ts';
+import { type DistContext, makerOf } from './dist-context.ts';
+import { type Mark, type Marked, readMark, readMarkAnswer } from './heads.ts';
 import { failedOn } from './participants.ts';
 import { expectedOf } from './pass-claims.ts';
 import { ask } from './pass-messages.ts';
 import type { OutgoingMark, PassStart } from './pass-share.ts';
-
-/** One mark: the name of the gradients that will come, and which tensors of which message they are for. */
-type Mark = [mark: string, message: MessageId, indices: number[], broken: number[]];
-type MarkHead = [ContextId, PassStart, ...Mark];
-/** Who takes part behind the worker that was told, it included, and what it has to tell the one that told it. */
-type Answer = [ranks: number[], back: Mark[]];
 
 export class MarkPhase {
   readonly #worker: WorkerCore;
@@ -26,7 +20,7 @@ export class MarkPhase {
   constructor(worker: WorkerCore, contexts: Contexts) {
     this.#worker = worker;
     this.#contexts = contexts;
-    worker.endpoint.handle('mark', ({ head, peer }) => this.#marked(head as MarkHead, peer));
+    worker.endpoint.handle('mark', ({ head, peer }) => this.#marked(readMark(head), peer));
   }
 
   /** Tells the senders, and goes on with what they answer; resolves with the ranks of all that take part behind them. */
@@ -37,11 +31,11 @@ export class MarkPhase {
   ): Promise<readonly number[]> {
     const told = marks.map(async (outgoing): Promise<readonly number[]> => {
       const { peer } = outgoing.debt;
-      const head = [context.id, start, ...markOf(outgoing)];
+      const head = [context.id, start, ...fieldsOf(outgoing)];
       try {
         const answer = await ask(this.#worker, peer, start, { kind: 'mark', head });
-        const [ranks, back] = answer as Answer;
-        const further = back.flatMap((mark) => this.#take(context, start, { mark, peer }));
+        const [ranks, back] = readMarkAnswer(answer);
+        const further = back.flatMap((marked) => this.#take(context, start, { ...marked, peer }));
         if (further.length === 0) return ranks;
         return [...ranks, ...(await this.passOn(context, start, further))];
       } catch (error) {
@@ -51,27 +45,26 @@ export class MarkPhase {
     return (await Promise.all(told)).flat();
   }
 
-  async #marked([id, start, ...mark]: MarkHead, peer: number): Promise<Answer> {
+  /** @returns who takes part here and behind, and what the asker is to be told in turn */
+  async #marked({ id, start, ...marked }: Mark, peer: number): Promise<readonly unknown[]> {
     const context = this.#contexts.get(id);
-    const marks = this.#take(context, start, { mark, peer });
+    const marks = this.#take(context, start, { ...marked, peer });
     const back = marks.filter(({ debt }) => debt.peer === peer);
     const onward = marks.filter(({ debt }) => debt.peer !== peer);
     const behind = onward.length > 0 ? await this.passOn(context, start, onward) : [];
-    return [[this.#worker.info.id, ...behind], back.map(markOf)];
+    return [[this.#worker.info.id, ...behind], back.map(fieldsOf)];
   }
 
   /** @returns what is to be told to others now */
   #take(
     context: DistContext,
     start: PassStart,
-    { mark: [mark, message, indices, broken], peer }: { mark: Mark; peer: number },
+    { mark, sent, broken, peer }: Marked & { readonly peer: number },
   ): readonly OutgoingMark[] {
-    const roots = context.sent(peer, message, indices);
+    const roots = context.sent(peer, ...sent);
     if (roots === undefined || makerOf(start.id) !== start.initiator) {
-      throw new GradwireError(
-        'protocol_error',
-        `no message ${message} was sent in context ${context.id}`,
-      );
+      const message = `no message ${sent[0]} was sent in context ${context.id}`;
+      throw new GradwireError('protocol_error', message);
     }
     const share = context.pass(start);
     share.markers.add(peer);
@@ -79,6 +72,7 @@ export class MarkPhase {
   }
 }
 
-function markOf({ debt, message, indices, broken }: OutgoingMark): Mark {
-  return [debt.mark, message, [...indices], [...broken]];
+/** As `readMark` and `readMarkAnswer` read them. */
+function fieldsOf({ debt, message, indices, broken }: OutgoingMark): readonly unknown[] {
+  return [debt.mark, message, indices, broken];
 }
