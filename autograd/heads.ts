@@ -28,10 +28,14 @@ export function readContext(fields: unknown): ContextId {
   throw malformed('no context in field 0');
 }
 
-/** What the meta data of a request say: its context, and what it sends. @throws GradwireError `protocol_error` */
-export function readJoined(meta: unknown): readonly [ContextId, Sent] {
+/**
+ * What the meta data of a request say: its context, what it sends, and whether gradients are taken of gradients.
+ *
+ * @throws GradwireError `protocol_error`
+ */
+export function readJoined(meta: unknown): readonly [ContextId, Sent, boolean] {
   const head = new Head(meta);
-  return [readContext(meta), [name(head, 1), head.ranks(2)]];
+  return [readContext(meta), [name(head, 1), head.ranks(2)], head.flag(3)];
 }
 
 /** What the meta data of an answer say. @throws GradwireError `protocol_error` */
