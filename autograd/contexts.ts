@@ -7,6 +7,7 @@ import { GradwireError } from '../errors.ts';
 import { BoundedSet, beyond, type WorkerCore } from '../rpc/internal.ts';
 import { type ContextId, contextId, countOf, initiatorOf } from './context-id.ts';
 import { DistContext } from './dist-context.ts';
+import type { GraphOptions } from './graph.ts';
 import { readContext } from './heads.ts';
 
 /** Contexts that are over are remembered, so that a late message cannot bring one back. */
@@ -38,13 +39,20 @@ export class Contexts {
     return this.#alive.size;
   }
 
+  /** Passes under way of which this worker has a share. */
+  get passCount(): number {
+    let count = 0;
+    for (const { passes } of this.#alive.values()) count += passes.size;
+    return count;
+  }
+
   /** Opens a context here. */
-  create(): DistContext {
-    return this.#add(contextId(this.#worker.info.id, this.#count++), undefined);
+  create(options: GraphOptions = {}): DistContext {
+    return this.#add(contextId(this.#worker.info.id, this.#count++), undefined, options);
   }
 
   /** The context of that id, which a message from `peer` brings; known here or not. @throws GradwireError `context_released` */
-  join(id: ContextId, peer: number): DistContext {
+  join(id: ContextId, peer: number, options: GraphOptions = {}): DistContext {
     const known = this.#alive.get(id);
     if (known !== undefined) return known;
     if (this.#refused.has(broughtBy(id, peer))) throw released(id);
@@ -56,7 +64,7 @@ export class Contexts {
       throw beyond('maxPeerContexts', limits.maxPeerContexts, held);
     }
     this.#brought.set(peer, brought + 1);
-    return this.#add(id, peer);
+    return this.#add(id, peer, options);
   }
 
   find(id: ContextId): DistContext | undefined {
@@ -118,8 +126,8 @@ export class Contexts {
     else this.#brought.set(peer, left);
   }
 
-  #add(id: ContextId, broughtBy: number | undefined): DistContext {
-    const context = new DistContext(id, this.#worker.info.id, broughtBy);
+  #add(id: ContextId, broughtBy: number | undefined, options: GraphOptions): DistContext {
+    const context = new DistContext(id, { self: this.#worker.info.id, broughtBy, options });
     this.#alive.set(id, context);
     return context;
   }

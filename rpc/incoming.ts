@@ -4,18 +4,18 @@
  */
 import { debuglog } from 'node:util';
 import { GradwireError } from '../errors.ts';
-import { TensorScope } from '../tensor/index.ts';
-import type { Deadlines } from './deadlines.ts';
+import { TensorScope, type tf } from '../tensor/index.ts';
+import type { Answer, IncomingOptions, RawMessage } from './answering.ts';
 import { discard } from './discard.ts';
 import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { toWire } from './failure.ts';
-import { incomingTraces } from './incoming-traces.ts';
-import type { IncomingTrace, Interceptor } from './interceptor.ts';
+import type { IncomingTrace } from './interceptor.ts';
+
 import { isUserKind, type MessageKind } from './message.ts';
-import { unpack } from './packet.ts';
-import type { Parcel } from './parcel.ts';
-import type { PeerExtensions } from './reference-extension.ts';
-import { readMeta } from './request-meta.ts';
+import { readHead, unpack } from './packet.ts';
+
+import { quietly } from './quietly.ts';
+import { isOwnField, type RequestMeta, readMeta } from './request-meta.ts';
 import { RunningCall } from './running-call.ts';
 import { StreamOutlet } from './stream-outlet.ts';
 import { isThenable } from './thenable.ts';
@@ -50,46 +50,15 @@ export interface Incoming {
 
 export type Handler = (request: Incoming) => unknown;
 
-/** A message as it came; the bytes are valid during the call only. */
-export interface RawMessage {
-  readonly kind: MessageKind;
-  readonly id: number;
-  readonly bytes: Uint8Array;
-}
-
-export interface Answer {
-  readonly peer: number;
-  readonly id: number;
-  readonly kind: 'reply' | 'failure';
-  readonly body: unknown;
-  readonly traces: ReadonlyMap<string, IncomingTrace>;
-  /** Messages that share a key arrive in order. */
-  readonly order: readonly string[] | undefined;
-}
-
-export interface IncomingOptions {
-  readonly interceptors: readonly Interceptor[];
-  readonly extensions: Pick<PeerExtensions, 'incoming' | 'unconfirmed'>;
-  readonly deadlines: Deadlines;
-  /** Runs a handler as this worker, called by `peer`. */
-  enter<R>(peer: number, call: RunningCall | undefined, work: () => R): R;
-  /** Why one more request of a peer is not taken, of which so many run, if it is not. */
-  refusal?(peer: number, running: number): GradwireError | undefined;
-  /** Packs an item of a stream. @throws GradwireError what cannot be sent */
-  packItem(call: RunningCall, item: unknown): Parcel;
-  /** Sends an item of a stream. */
-  sendItem(call: RunningCall, item: Parcel): void;
-  /** Sends an answer, or a failure that says why it cannot be sent. Must not throw. */
-  answer(answer: Answer): void;
-  /** A request is done. */
-  done(kind: MessageKind): void;
-}
+/** What is done about a request that failed before its handler could run. */
+export type Unreached = (peer: number, head: unknown, error: unknown) => void;
 
 const NOTICE_EXTENSIONS = byTag(COMMON_EXTENSIONS);
 
 export class IncomingRequests {
   readonly #options: IncomingOptions;
   readonly #handlers = new Map<MessageKind, Handler>();
+  readonly #unreached = new Map<MessageKind, Unreached>();
   readonly #waiting = new WaitingRequests();
   #running = 0;
   /** What runs, meetings excepted, by caller and id. */
@@ -133,8 +102,9 @@ export class IncomingRequests {
     }
   }
 
-  handle(kind: MessageKind, handler: Handler): void {
+  handle(kind: MessageKind, handler: Handler, unreached?: Unreached): void {
     this.#handlers.set(kind, handler);
+    if (unreached !== undefined) this.#unreached.set(kind, unreached);
   }
 
   /** A message that is not answered: its failure is only logged. */
@@ -186,6 +156,8 @@ export class IncomingRequests {
     const weight = kind === 'barrier' ? 0 : 1;
     let isTaken = false;
     let hasBegun = false;
+    let isReached = false;
+    let head: unknown;
     let traces: ReadonlyMap<string, IncomingTrace> = new Map();
     let outlet: StreamOutlet | undefined;
     this.#running += weight;
@@ -211,17 +183,22 @@ export class IncomingRequests {
     };
     const failed = (error: unknown): void => {
       debug('a %s of rank %d failed: %O', kind, peer, error);
+      const unreached = isReached ? undefined : this.#unreached.get(kind);
+      // Where nothing could be read the bytes are still there.
+      if (unreached)
+        quietly('a refused request', () => unreached(peer, head ?? readHead(bytes), error));
       finish('failure', toWire(error, hasBegun));
     };
     try {
       const { incoming: extensions, unconfirmed } = this.#options.extensions;
       const unpacked = scope.run(() => unpack(bytes, extensions));
-      const { head, body, tensors } = unpacked;
+      const { body, tensors } = unpacked;
+      head = unpacked.head;
       const meta = readMeta(unpacked.meta);
       const { timeoutMs } = meta;
       call.until = performance.now() + timeoutMs;
       if (weight > 0) this.#add(call);
-      traces = incomingTraces(this.#options.interceptors, { peer, kind, tensors }, meta);
+      traces = this.#traces({ peer, kind, tensors }, meta);
       if (meta.stream !== undefined) outlet = this.#outlet(call, scope, meta.stream);
       const incoming: Incoming = {
         peer,
@@ -240,7 +217,10 @@ export class IncomingRequests {
         },
         after: (work) => over.push(work),
       };
-      const work = (): unknown => this.#run(incoming, [...traces.values()]);
+      const work = (): unknown => {
+        isReached = true;
+        return this.#run(incoming, [...traces.values()]);
+      };
       const run = (): unknown => this.#options.enter(peer, call, work);
       const before = this.#waiting.before(incoming, unconfirmed);
       // What would be made now for a caller that is gone would never be freed.
@@ -295,5 +275,22 @@ export class IncomingRequests {
     }
     const work = (): unknown => incoming.scope.run(() => handler(incoming));
     return traces.reduceRight<() => unknown>((inner, trace) => () => trace.run(inner), work)();
+  }
+
+  #traces(
+    call: { peer: number; kind: MessageKind; tensors: readonly tf.Tensor[] },
+    meta: RequestMeta,
+  ): ReadonlyMap<string, IncomingTrace> {
+    const traces = new Map<string, IncomingTrace>();
+    for (const [key, value] of Object.entries(meta)) {
+      if (isOwnField(key)) continue;
+      const interceptor = this.#options.interceptors.find((candidate) => candidate.key === key);
+      if (interceptor === undefined) {
+        const message = `the caller uses ${key}, which this worker has not loaded: import 'gradwire'`;
+        throw new GradwireError('protocol_error', message);
+      }
+      traces.set(key, interceptor.incoming(call, value));
+    }
+    return traces;
   }
 }

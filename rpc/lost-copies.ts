@@ -1,11 +1,15 @@
-/** What is said of references that cannot be used. */
+/** A copy of a reference as its user has it, and the errors of one that cannot be used. Pure. */
 import { GradwireError } from '../errors.ts';
-import type { Loss } from './reference-protocol.ts';
+import type { Loss } from './reference-effects.ts';
+import type { ForkId, RRefId } from './reference-ids.ts';
 
-/** A copy as errors name it. */
-interface NamedCopy {
-  readonly id: string;
-  readonly owner: { readonly name: string };
+/** One copy as its user has it. */
+export interface HeldCopy {
+  readonly id: RRefId;
+  readonly fork: ForkId;
+  readonly owner: { readonly id: number; readonly name: string };
+  /** Why it cannot be used. */
+  failure: Error | undefined;
 }
 
 export function closed(): GradwireError {
@@ -18,11 +22,12 @@ export function silence(name: string, leaseMs: number): GradwireError {
 }
 
 export function neverMade(): GradwireError {
-  const message = 'the object was never made: its creation was lost, or its maker is gone';
+  const message =
+    'the object was never made: its creation failed before it began, or its maker is gone';
   return new GradwireError('unknown_rref', message);
 }
 
-export function lossOf({ id, owner }: NamedCopy, why: Loss): GradwireError {
+export function lossOf({ id, owner }: HeldCopy, why: Loss): GradwireError {
   const details = { peer: owner.name, maybeExecuted: false };
   if (why === 'owner-gone') {
     const message = `${owner.name}, which owned the object of reference ${id}, is gone, and the object with it`;
@@ -32,7 +37,7 @@ export function lossOf({ id, owner }: NamedCopy, why: Loss): GradwireError {
   return new GradwireError('unknown_rref', message, details);
 }
 
-export function deleted({ id, owner }: NamedCopy): GradwireError {
+export function deleted({ id, owner }: HeldCopy): GradwireError {
   const message = `RRef ${id} of ${owner.name} is used after deletion: its worker has been shut down`;
   return new GradwireError('shut_down', message, { peer: owner.name });
 }
