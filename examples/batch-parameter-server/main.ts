@@ -18,9 +18,9 @@ const FLAGS = {
 const PATIENT = { timeoutMs: Number.POSITIVE_INFINITY };
 
 async function runPs(trainers: readonly string[], place: Place<typeof FLAGS>): Promise<void> {
-  const { flags, write } = place;
+  const { flags, settings, write } = place;
   const { iterations, batchSize, lr, seed } = flags;
-  write({ event: 'start', trainers: trainers.length, ...flags });
+  write({ event: 'start', trainers: trainers.length, ...settings });
   const server = new BatchUpdateParameterServer(trainers.length, seed, (parameters) => {
     return new optim.SGD(parameters, { lr, momentum: 0.9 });
   });
@@ -38,7 +38,7 @@ async function runPs(trainers: readonly string[], place: Place<typeof FLAGS>): P
   });
   const few = Math.min(5, Math.floor(iterations / 2));
   const [first, last] = [mean(means.slice(0, few)), mean(means.slice(-few))];
-  write({ event: 'end', ...flags, updates: server.updates, first, last });
+  write({ event: 'end', ...settings, updates: server.updates, first, last });
   console.log(
     `Loss ${last.toFixed(4)} after ${server.updates} updates by ${trainers.length} trainers, ${first.toFixed(4)} at first`,
   );

@@ -60,8 +60,8 @@ function nllLoss(logProbs: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
 }
 
 async function compare(place: Place<typeof FLAGS>): Promise<void> {
-  const { flags, write } = place;
-  write({ event: 'start', ...flags });
+  const { settings, write } = place;
+  write({ event: 'start', ...settings });
   const results: Result[] = [];
   for (const numSplits of SPLITS) {
     const result = await runMaster(numSplits, place);
@@ -71,7 +71,7 @@ async function compare(place: Place<typeof FLAGS>): Promise<void> {
   }
   const best = results.reduce((a, b) => (b.imagesPerSecond > a.imagesPerSecond ? b : a));
   const gain = best.imagesPerSecond / (results[0] as Result).imagesPerSecond;
-  write({ event: 'end', ...flags, best: best.numSplits, gain });
+  write({ event: 'end', ...settings, best: best.numSplits, gain });
   console.log(
     `Best with ${best.numSplits} splits: ${best.imagesPerSecond.toFixed(1)} images/s, ${gain.toFixed(2)} times those of 1`,
   );

@@ -21,7 +21,7 @@ const FLAGS = {
 /** Letters in a piece. */
 const STEPS = 16;
 
-async function runTrainer({ flags, write }: Place<typeof FLAGS>): Promise<void> {
+async function runTrainer({ flags, settings, write }: Place<typeof FLAGS>): Promise<void> {
   const { epochs, batchSize, nhid, nlayers, dropout, lr, seed } = flags;
   const model = new RNNModel('ps', { ntoken: NTOKEN, ninp: 16, nhid, nlayers, dropout, seed });
   // Setup distributed optimizer.
@@ -29,7 +29,7 @@ async function runTrainer({ flags, write }: Place<typeof FLAGS>): Promise<void> 
     lr,
     momentum: 0.9,
   });
-  write({ event: 'start', ...flags });
+  write({ event: 'start', ...settings });
   const batches = [...pieces(batchSize, STEPS)];
   const progress = new Progress({ label: 'trainer', total: epochs * batches.length });
   const perplexities: number[] = [];
@@ -65,7 +65,7 @@ async function runTrainer({ flags, write }: Place<typeof FLAGS>): Promise<void> 
   }
   progress.end();
   const [first, last] = [perplexities[0] as number, perplexities.at(-1) as number];
-  write({ event: 'end', ...flags, first, last });
+  write({ event: 'end', ...settings, first, last });
   console.log(`Perplexity ${last.toFixed(3)} in epoch ${epochs}, ${first.toFixed(3)} in the first`);
 }
 
