@@ -4,6 +4,7 @@
  */
 import { optim, rpc } from 'gradwire';
 import { endWith } from '../support/end-with.ts';
+import { mean } from '../support/losses.ts';
 import { type Place, runExample } from '../support/run-example.ts';
 import { BatchUpdateParameterServer } from './parameter-server.ts';
 import { runTrainer } from './trainer.ts';
@@ -43,10 +44,6 @@ async function runPs(trainers: readonly string[], place: Place<typeof FLAGS>): P
     `Loss ${last.toFixed(4)} after ${server.updates} updates by ${trainers.length} trainers, ${first.toFixed(4)} at first`,
   );
   psRRef.dispose();
-}
-
-function mean(numbers: readonly number[]): number {
-  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }
 
 runExample(

@@ -4,6 +4,7 @@
  */
 import { autograd, rpc, tf } from 'gradwire';
 import { endWith } from '../support/end-with.ts';
+import { mean } from '../support/losses.ts';
 import { type Place, runExample } from '../support/run-example.ts';
 import { EMBEDDING, EmbeddingBag } from './hybrid-model.ts';
 import { type Report, runTrainer } from './trainer.ts';
@@ -52,10 +53,6 @@ function difference([one, other]: readonly Report[]): number {
     return tf.tidy(() => tf.max(tf.abs(tf.sub(parameter, there))).dataSync()[0] as number);
   });
   return Math.max(...apart);
-}
-
-function mean(numbers: readonly number[]): number {
-  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }
 
 runExample(
