@@ -81,19 +81,19 @@ function readFailure(wire: unknown): WireFailure {
     throw new GradwireError('protocol_error', 'a failure without a description');
   }
   const fields = wire as Readonly<Record<string, unknown>>;
-  const code = String(fields['code']);
+  const code = said(fields['code']);
   const { peer, maybeExecuted, cause } = fields;
   const isOfUser = !Object.hasOwn(ERROR_CODES, code) || code === 'remote_error';
-  const said = {
+  const texts = {
     message: harmless(fields['message']),
     name: harmless(fields['name']),
     stack: harmless(fields['stack']),
   };
   // What could not be read at its origin has no error of its own.
   const stand = (): Error | undefined =>
-    isOfUser ? likeError(new Error(), { ...said, fields: {} }) : undefined;
+    isOfUser ? likeError(new Error(), { ...texts, fields: {} }) : undefined;
   return {
-    ...said,
+    ...texts,
     code: isOfUser ? 'remote_error' : (code as ErrorCode),
     peer: typeof peer === 'string' ? harmless(peer) : undefined,
     maybeExecuted: typeof maybeExecuted === 'boolean' ? maybeExecuted : undefined,
@@ -103,7 +103,7 @@ function readFailure(wire: unknown): WireFailure {
 
 /** What a peer says ends up in logs and terminals: no control characters but tabs and ends of lines, and a bound. */
 function harmless(said: unknown): string {
-  return text(said).replace(CONTROLS, '\u{fffd}');
+  return text(typeof said === 'string' ? said : '').replace(CONTROLS, '\u{fffd}');
 }
 
 const CONTROLS = /[^\P{Cc}\n\t]/gu;
@@ -123,4 +123,8 @@ function withoutControls(error: Error): Error {
     current = current.cause;
   }
   return error;
+
+/** A text that a peer sent; what is none cannot be made one. */
+function said(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
