@@ -102,8 +102,8 @@ function readFailure(wire: unknown): WireFailure {
 }
 
 /** What a peer says ends up in logs and terminals: no control characters but tabs and ends of lines, and a bound. */
-function harmless(said: unknown): string {
-  return text(typeof said === 'string' ? said : '').replace(CONTROLS, '\u{fffd}');
+function harmless(value: unknown): string {
+  return text(said(value)).replace(CONTROLS, '\u{fffd}');
 }
 
 const CONTROLS = /[^\P{Cc}\n\t]/gu;
@@ -114,15 +114,16 @@ function withoutControls(error: Error): Error {
   let current: unknown = error;
   for (let depth = 0; depth < MAX_CAUSES && isError(current); depth++) {
     for (const key of ['name', 'message', 'stack'] as const) {
-      const said = current[key];
-      const clean = harmless(said);
-      if (said !== undefined && said !== clean) {
+      const given = current[key];
+      const clean = harmless(given);
+      if (given !== undefined && given !== clean) {
         Object.defineProperty(current, key, { value: clean, configurable: true, writable: true });
       }
     }
     current = current.cause;
   }
   return error;
+}
 
 /** A text that a peer sent; what is none cannot be made one. */
 function said(value: unknown): string {
