@@ -158,9 +158,10 @@ export class Endpoint {
     lane.assertOpen(request.what);
     const mayWait = request.isNested !== true && stream === undefined;
     const way = isUserKind(kind) ? (mayWait ? 'held' : 'nested') : 'free';
-    const refusal = refusalOf(request) ?? lane.refusal(way, request.what);
-    // A reference would hide the failure until it is used.
-    if (refusal !== undefined && kind === 'remote') throw refusal;
+    const gaveUp = refusalOf(request);
+    const refusal = gaveUp ?? lane.refusal(way, request.what);
+    // A reference would hide until it is used that there are too many.
+    if (refusal !== gaveUp && kind === 'remote') throw refusal;
     if (refusal !== undefined) {
       return { id: 0, answer: new RpcFuture((_, reject) => reject(refusal)) };
     }

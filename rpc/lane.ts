@@ -3,7 +3,7 @@
  * the budget further ones are held here, in order, and over the limit of those they are refused. Requests made in handling
  * another are never held: every request in flight then depends on none that is held, so that calls which call back cannot
  * dead-lock, whatever the budget. What shares an order key with a held message does not overtake it (guarantee G7).
- * Knows nothing of answers.
+ * Carries promises P2 and P6. Knows nothing of answers.
  */
 import { GradwireError } from '../errors.ts';
 import type { PeerChannel } from './channel.ts';
