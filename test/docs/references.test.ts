@@ -59,7 +59,8 @@ test('the guarantees of ARCHITECTURE.md are cited in the files that it names, an
 });
 
 test('the delivery promises of ARCHITECTURE.md are cited in the files that it names, and in the title of a test', () => {
-  const section = /^## Delivery promises$([\s\S]*?)^## /m.exec(readText('ARCHITECTURE.md'))?.[1] ?? '';
+  const section =
+    /^## Delivery promises$([\s\S]*?)^## /m.exec(readText('ARCHITECTURE.md'))?.[1] ?? '';
   const rows = tableRows(section);
   expect(rows.map(([name]) => name)).toEqual(rows.map((_, i) => `P${i + 1}`));
   const tests = sourcesOf('test').filter((file) => !file.startsWith('test/docs/'));

@@ -8,8 +8,7 @@ import { Clock, Connection, type Weather } from './network.ts';
 import { type Handle, LEASE_MS, SimNode } from './node.ts';
 import { Random } from './random.ts';
 
-const STEPS = 60;
-const STEP_MS = 25;
+const [STEPS, STEP_MS] = [60, 25];
 
 type Done = Record<'created' | 'freed' | 'passed' | 'crashed' | 'vanished', number>;
 type Answer = (answer: () => void) => void;
@@ -202,8 +201,7 @@ export class World {
     if (this.#random.chance(0.2)) node.dispose(handle);
     this.#send(node, to, () => {
       if (!to.protocol.create(id, fork, node.rank)) return answer(failed);
-      if (to.neverMade.has(id))
-        this.violations.push(`${id} was made after it was said to be never`);
+      if (to.neverMade.has(id)) this.violations.push(`${id} was made after its end was told`);
       to.make(id);
       to.borrow(id);
       this.clock.after(this.#random.below(80), () => {
