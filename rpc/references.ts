@@ -6,7 +6,9 @@ import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
 import { type Outcome, OwnedValues } from './owned-values.ts';
+import { PeerLoss } from './peer-loss.ts';
 import type { ForkId, RRefId } from './reference-ids.ts';
+import { closed, deleted, lossOf, neverMade, silence } from './reference-losses.ts';
 import type { NoticePacket } from './reference-notices.ts';
 import { type Loss, ReferenceProtocol } from './reference-protocol.ts';
 
@@ -45,6 +47,8 @@ export class References {
   /** The copies that users of this worker have not let go of. */
   readonly #copies = new Map<ForkId, HeldCopy>();
   readonly #waiting = new Map<ForkId, Waiter[]>();
+  /** Owners that have given this worker up. */
+  readonly #fenced = new Map<number, PeerLoss>();
   readonly #deadlines = new Deadlines();
   readonly #self: number;
   #timer: Deadline | undefined;
@@ -166,7 +170,7 @@ export class References {
     this.#add(copy);
     if (this.#isClosed) return false;
     const fate = this.#protocol.arrive(copy.id, copy.fork, copy.owner.id);
-    if (fate === 'freed' || fate === 'owner-gone') copy.failure = lossOf(copy, fate);
+    if (fate === 'freed' || fate === 'owner-gone') copy.failure = this.#lossOf(copy, fate);
     return fate === 'confirmed';
   }
 
@@ -213,11 +217,14 @@ export class References {
     this.#protocol.receive(peer, packet);
   }
 
-  peerGone(rank: number): void {
+  /** @param loss why, as far as it is known */
+  peerGone(rank: number, loss?: Error): void {
+    if (loss instanceof PeerLoss && loss.code === 'fenced') this.#fenced.set(rank, loss);
     this.#protocol.peerGone(rank);
   }
 
   peerHere(rank: number): void {
+    this.#fenced.delete(rank);
     this.#protocol.peerHere(rank);
   }
 
@@ -242,7 +249,11 @@ export class References {
 
   #lost(fork: ForkId, why: Loss): void {
     const copy = this.#copies.get(fork);
-    if (copy !== undefined) this.#fail(fork, lossOf(copy, why));
+    if (copy !== undefined) this.#fail(fork, this.#lossOf(copy, why));
+  }
+
+  #lossOf(copy: HeldCopy, why: Loss): GradwireError {
+    return lossOf(copy, why, this.#fenced.get(copy.owner.id));
   }
 
   #fail(fork: ForkId, error: Error): void {
@@ -270,33 +281,4 @@ export class References {
       this.#flush();
     });
   }
-}
-
-function closed(): GradwireError {
-  return new GradwireError('shut_down', 'the owner of the reference shut down');
-}
-
-function silence(name: string, leaseMs: number): GradwireError {
-  const message = `${name} shares references and was silent for ${leaseMs} ms (referenceLeaseMs)`;
-  return new GradwireError('unavailable', message, { peer: name });
-}
-
-function neverMade(): GradwireError {
-  const message = 'the object was never made: its creation was lost, or its maker is gone';
-  return new GradwireError('unknown_rref', message);
-}
-
-function lossOf({ id, owner }: HeldCopy, why: Loss): GradwireError {
-  const details = { peer: owner.name, maybeExecuted: false };
-  if (why === 'owner-gone') {
-    const message = `${owner.name}, which owned the object of reference ${id}, is gone, and the object with it`;
-    return new GradwireError('owner_died', message, details);
-  }
-  const message = `the object of reference ${id} was freed on ${owner.name} before this copy was counted`;
-  return new GradwireError('unknown_rref', message, details);
-}
-
-function deleted({ id, owner }: HeldCopy): GradwireError {
-  const message = `RRef ${id} of ${owner.name} is used after deletion: its worker has been shut down`;
-  return new GradwireError('shut_down', message, { peer: owner.name });
 }

@@ -259,7 +259,7 @@ export class WorkerNode implements Worker, WorkerCore {
     if (rank === this.info.id) return;
     this.liveness?.unwatch(rank);
     // Also one that is no member, and before its rank can be given again.
-    if (!this.#isClosed) this.references.peerGone(rank);
+    if (!this.#isClosed) this.references.peerGone(rank, reason);
     this.membership?.peerGone(rank, isFarewell);
     if (!this.members.markGone(rank, isFarewell)) return;
     this.#barriers.checkAll();

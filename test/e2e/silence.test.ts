@@ -55,6 +55,7 @@ test(
       code: 'fenced',
       maybeExecuted: false,
     });
+    await expect(stopped.do('use', 0)).rejects.toMatchObject({ code: 'fenced', peer: 'worker0' });
     expect(await first.do('info')).toMatchObject({ bumps: 0 });
     // The others go on.
     expect(await first.do('call', 'worker1', 'bump')).toBe(1);

@@ -5,6 +5,8 @@ import { expect, test } from '@jest/globals';
 import { challenge, FRAME_BYTES, NONCE_BYTES } from '../../../rpc/liveness/frame.ts';
 import { Mesh } from '../../../rpc/liveness/mesh.ts';
 import type { Report } from '../../../rpc/liveness/orders.ts';
+import type { TlsCredentials } from '../../../rpc/tls-credentials.ts';
+import { TestAuthority } from '../../support/certificates.ts';
 import { until } from '../../support/until.ts';
 
 const LIMITS = { heartbeatMs: 50, deadAfterMs: 1_000 };
@@ -25,7 +27,7 @@ class Process implements Disposable {
     this.incarnation = incarnation;
   }
 
-  static async start(rank: number, token = 'secret'): Promise<Process> {
+  static async start(rank: number, token = 'secret', tls?: TlsCredentials): Promise<Process> {
     const one = new Process(rank);
     const { incarnation } = one;
     one.mesh.order({
@@ -35,7 +37,7 @@ class Process implements Disposable {
       incarnation,
       host: '127.0.0.1',
       port: 0,
-      tls: undefined,
+      tls,
     });
     one.mesh.order({ type: 'token', worker: 1, token });
     const listening = await until(() => one.reports[0]);
@@ -113,6 +115,17 @@ test('another token is nobody', async () => {
   other.watch(one);
   await until(() => other.said.includes('dead 0'));
   expect(one.said).toEqual([]);
+});
+
+test('with certificates, and never without', async () => {
+  const tls = new TestAuthority().credentials();
+  using one = await Process.start(0, 'secret', tls);
+  using two = await Process.start(1, 'secret', tls);
+  using plain = await Process.start(2);
+  using stranger = await Process.start(3, 'secret', new TestAuthority().credentials());
+  for (const other of [two, plain, stranger]) other.watch(one);
+  await until(() => plain.said.includes('dead 0') && stranger.said.includes('dead 0'));
+  expect(two.said).toEqual([]);
 });
 
 test('a port that is taken is refused', async () => {
