@@ -85,7 +85,6 @@ runExample(
     name: 'rnn',
     text: 'Trains an RNN whose embedding and decoder live on another worker.',
     processes: 2,
-    mostProcesses: 2,
     reporter: 1,
     flags: FLAGS,
   },

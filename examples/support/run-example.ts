@@ -13,9 +13,10 @@ export interface About<S extends FlagSpec> {
   readonly name: string;
   /** One line for `--help`. */
   readonly text: string;
-  /** Processes that it needs at least; and at most, where it can use no more. */
+  /** How many processes it has usually. */
   readonly processes: number;
-  readonly mostProcesses?: number;
+  /** How many it takes. Default: `processes` alone. */
+  readonly takes?: readonly [least: number, most: number];
   /** The rank that writes the records of `--json`. */
   readonly reporter: number;
   /** Beside `--seed` and `--json`. */
@@ -50,10 +51,10 @@ export function runExample<const S extends FlagSpec>(
       return;
     }
     const [rank, worldSize] = [fromLauncher('RANK', command), fromLauncher('WORLD_SIZE', command)];
-    const { processes, mostProcesses = Number.POSITIVE_INFINITY } = about;
-    if (worldSize < processes || worldSize > mostProcesses) {
-      const most = mostProcesses === processes ? '' : ' or more';
-      throw new UsageError(`this example takes ${processes}${most} processes, not ${worldSize}`);
+    const [least, most] = about.takes ?? [about.processes, about.processes];
+    if (worldSize < least || worldSize > most) {
+      const range = least === most ? least : `${least} to ${most}`;
+      throw new UsageError(`this example takes ${range} processes, not ${worldSize}`);
     }
     const isReporter = rank === about.reporter && flags.json !== undefined;
     const json = isReporter ? new JsonLines(flags.json) : undefined;

@@ -65,6 +65,22 @@ test(
   LIMIT_MS,
 );
 
+test.each([2, 3])(
+  'batch-parameter-server: %d trainers update one model together',
+  async (trainers) => {
+    const last = new RegExp(
+      `^\\[0\\] Loss (\\d\\.\\d+) after 60 updates by ${trainers} trainers, (\\d\\.\\d+) at first$`,
+    );
+    const args = ['--iterations', '60'];
+    const { numbers, records } = await run('batch-parameter-server', trainers + 1, last, args);
+    const [end = Number.NaN, start = Number.NaN] = numbers;
+    expect(end).toBeLessThan(start * 0.8);
+    expect(records.at(-1)).toMatchObject({ updates: 60, seed: 1 });
+    expect(records.filter(({ event }) => event === 'step')).toHaveLength(60);
+  },
+  LIMIT_MS,
+);
+
 test('wrong use is one line, and help is said', async () => {
   for (const [args, code, said] of [
     [['--epoch', '3'], 2, /unknown flag --epoch: did you mean --epochs\?/],
