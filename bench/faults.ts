@@ -125,6 +125,7 @@ async function withGroup<R>(
   try {
     const options = { name: faultName(0), rank: 0, worldSize, masterPort, token };
     await using worker = await rpc.init(options);
+    await worker.barrier();
     return await work(worker, children);
   } finally {
     for (const child of children) child.kill();
