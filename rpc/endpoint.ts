@@ -133,6 +133,11 @@ export class Endpoint {
     this.#lanes.cut(peer, reason);
   }
 
+  /** Why the connection to a peer is over: for the errors of further calls. */
+  explain(peer: number, loss: Error): void {
+    this.#lanes.explain(peer, loss);
+  }
+
   isConnected(peer: number): boolean {
     return this.#lanes.isConnected(peer);
   }

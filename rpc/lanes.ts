@@ -80,6 +80,12 @@ export class Lanes {
     this.#lanes.get(peer)?.channel?.cut(reason);
   }
 
+  /** Why the connection to a peer is over has become known. */
+  explain(peer: number, loss: Error): void {
+    const lane = this.#lanes.get(peer);
+    if (lane !== undefined && !lane.isOpen) lane.loss = loss;
+  }
+
   #add(peer: number): Lane {
     const lane = new Lane(() => this.#options.nameOf(peer), this.#options.limits);
     this.#lanes.set(peer, lane);

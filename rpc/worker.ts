@@ -85,6 +85,7 @@ export class WorkerNode implements Worker, WorkerCore {
       suspected: (rank) => this.#tell('suspected', rank),
       alive: (rank) => this.#tell('alive', rank),
       lost: (rank, loss) => this.endpoint.cut(rank, loss),
+      explained: (rank, loss) => this.endpoint.explain(rank, loss),
     });
     this.members = new Members(members, options.worldSize === DYNAMIC);
     this.info = this.members.get(options.rank);
@@ -257,7 +258,7 @@ export class WorkerNode implements Worker, WorkerCore {
 
   #peerGone(rank: number, isFarewell: boolean, reason: Error | undefined): void {
     if (rank === this.info.id) return;
-    this.liveness?.unwatch(rank);
+    this.liveness?.unwatch(rank, !isFarewell && !(reason instanceof PeerLoss));
     // Also one that is no member, and before its rank can be given again.
     if (!this.#isClosed) this.references.peerGone(rank, reason);
     this.membership?.peerGone(rank, isFarewell);

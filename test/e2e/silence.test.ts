@@ -112,3 +112,32 @@ test(
   },
   LIMIT_MS,
 );
+
+test(
+  'two whose connection alone breaks are cut off from each other, and alive to the third',
+  async () => {
+    await using group = await CommandedGroup.start(3, FAST);
+    const [first, second, third] = [group.at(0), group.at(1), group.at(2)];
+    const waiting = first.do('call', 'worker1', 'held');
+    waiting.catch(() => {});
+    await second.serves(1);
+    await second.do('cut', 0);
+    await expect(waiting).rejects.toMatchObject({ code: 'unavailable', peer: 'worker1' });
+    for (const [one, other] of [
+      [first, 'worker1'],
+      [second, 'worker0'],
+    ] as const) {
+      await one.saw(`dead ${other}`);
+      await until(async () => {
+        await expect(one.do('call', other, 'bump')).rejects.toMatchObject({
+          code: 'unavailable',
+          message: expect.stringContaining('cut off from this worker'),
+        });
+        return true;
+      }, 20_000);
+      expect(await third.do('call', one.name, 'bump')).toBe(1);
+    }
+    expect(third.events).toEqual(['ready worker2']);
+  },
+  LIMIT_MS,
+);

@@ -45,9 +45,17 @@ class Process implements Disposable {
     return one;
   }
 
-  watch({ rank, incarnation, port }: Process): void {
+  watch({ rank, incarnation, port }: Process, deadAfterMs = LIMITS.deadAfterMs): void {
     const address = `127.0.0.1:${port}`;
-    this.mesh.order({ type: 'watch', worker: 1, rank, incarnation, address, ...LIMITS });
+    this.mesh.order({
+      type: 'watch',
+      worker: 1,
+      rank,
+      incarnation,
+      address,
+      ...LIMITS,
+      deadAfterMs,
+    });
   }
 
   /** What it has said of others. */
@@ -95,6 +103,37 @@ test('one whose own link is broken kills nobody who is heard by others', async (
   }
   await until(() => blind.said.includes('dead 3'));
   expect([one.said, three.said]).toEqual([[], []]);
+});
+
+test('who is told of a death, and hears nothing either, does not wait for its own limit', async () => {
+  using one = await Process.start(0);
+  using patient = await Process.start(1);
+  const gone = await Process.start(2);
+  one.watch(gone);
+  one.watch(patient);
+  patient.watch(one);
+  patient.watch(gone, 100_000);
+  gone[Symbol.dispose]();
+  await until(() => patient.said.includes('dead 2'), 20_000);
+  expect(patient.said).toEqual(['dead 2']);
+});
+
+test('one whose connection broke is cut off if it lives, and no more is said if it does not', async () => {
+  using one = await Process.start(0);
+  using alive = await Process.start(1);
+  const gone = await Process.start(2);
+  for (const other of [alive, gone]) one.watch(other);
+  // Both are heard.
+  await until(
+    () =>
+      one.mesh.linksOf(1) === 2 && alive.mesh.sessionsOf(1) === 1 && gone.mesh.sessionsOf(1) === 1,
+  );
+  gone[Symbol.dispose]();
+  for (const { rank } of [alive, gone]) {
+    one.mesh.order({ type: 'unwatch', worker: 1, rank, isBroken: true });
+  }
+  await until(() => one.mesh.linksOf(1) === 0);
+  expect(one.said).toEqual(['severed 1']);
 });
 
 test('who was given up is told so, on its link and when it comes again', async () => {
