@@ -15,6 +15,8 @@ export class Contexts {
   readonly #worker: WorkerCore;
   readonly #alive = new Map<ContextId, DistContext>();
   readonly #over = new BoundedSet<ContextId>(REMEMBERED);
+  /** Contexts that were over before they came, each with the worker that said so. */
+  readonly #refused = new BoundedSet<string>(REMEMBERED);
   #count: number;
 
   constructor(worker: WorkerCore) {
@@ -23,7 +25,9 @@ export class Contexts {
     worker.endpoint.handle('release', ({ head, peer }) => {
       const [id] = head as [ContextId];
       const context = this.#alive.get(id);
-      if (context === undefined || context.broughtBy === peer) this.release(id);
+      if (context?.broughtBy === peer) this.release(id);
+      // Its word has overtaken what brings the context: that may not come from it any more.
+      else if (context === undefined) this.#refused.add(broughtBy(id, peer));
     });
   }
 
@@ -40,6 +44,7 @@ export class Contexts {
   join(id: ContextId, peer: number): DistContext {
     const known = this.#alive.get(id);
     if (known !== undefined) return known;
+    if (this.#refused.has(broughtBy(id, peer))) throw released(id);
     this.#refuseOver(id);
     return this.#add(id, peer);
   }
@@ -103,11 +108,7 @@ export class Contexts {
   }
 
   #refuseOver(id: ContextId): void {
-    if (!this.#isOver(id)) return;
-    throw new GradwireError(
-      'context_released',
-      `the autograd context ${id} is over; await all work that is started in a context before its end`,
-    );
+    if (this.#isOver(id)) throw released(id);
   }
 
   /** Of its own contexts a worker knows for ever that they are over: whatever is not alive and was opened. */
@@ -118,4 +119,15 @@ export class Contexts {
     if (initiatorOf(id) !== info.id || this.#alive.has(id)) return false;
     return count >= firstId && count < this.#count;
   }
+}
+
+function broughtBy(id: ContextId, peer: number): string {
+  return `${peer} ${id}`;
+}
+
+function released(id: ContextId): GradwireError {
+  return new GradwireError(
+    'context_released',
+    `the autograd context ${id} is over; await all work that is started in a context before its end`,
+  );
 }

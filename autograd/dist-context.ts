@@ -2,6 +2,7 @@
  * One worker's share of a distributed autograd context: its graph, and where the graph is joined to those of other
  * workers. PyTorch: `DistAutogradContext`.
  */
+import { GradwireError } from '../errors.ts';
 import type { tf } from '../tensor/index.ts';
 import type { ContextId } from './context-id.ts';
 import { Graph } from './graph.ts';
@@ -19,6 +20,11 @@ export interface Origin {
   readonly index: number;
 }
 
+interface Sent {
+  readonly peer: number;
+  readonly tensors: readonly tf.Tensor[];
+}
+
 const contexts = new WeakMap<Graph, DistContext>();
 
 export class DistContext {
@@ -33,7 +39,9 @@ export class DistContext {
   /** Rank of the worker whose message made this share; undefined on the worker that opened the context. */
   readonly broughtBy: number | undefined;
   readonly #self: number;
-  readonly #sent = new Map<MessageId, readonly tf.Tensor[]>();
+  /** Passes whose gradients are visible here. */
+  readonly committed: Set<string> = new Set();
+  readonly #sent = new Map<MessageId, Sent>();
   /** By id of the received tensor. */
   readonly #received = new Map<number, Origin>();
   #messages = 0;
@@ -62,7 +70,7 @@ export class DistContext {
       this.graph.requiresGrad(tensors[i] as tf.Tensor),
     );
     const message = `${this.#self}.${++this.#messages}`;
-    if (indices.length > 0) this.#sent.set(message, tensors);
+    if (indices.length > 0) this.#sent.set(message, { peer, tensors });
     return [message, indices];
   }
 
@@ -72,6 +80,7 @@ export class DistContext {
     [message, indices]: readonly [MessageId, readonly number[]],
     tensors: readonly tf.Tensor[],
   ): void {
+    if (makerOf(message) !== peer) throw misnamed(message, peer);
     this.peers.add(peer);
     for (const index of indices) {
       const tensor = tensors[index];
@@ -81,10 +90,16 @@ export class DistContext {
     }
   }
 
-  /** Tensors of a message that this worker sent; undefined if it sent none like that. */
-  sent(message: MessageId, indices: readonly number[]): readonly tf.Tensor[] | undefined {
-    const tensors = this.#sent.get(message);
-    if (tensors === undefined || indices.some((index) => tensors[index] === undefined)) return;
+  /** Tensors of a message that this worker sent to `peer`; undefined if it sent none like that. */
+  sent(
+    peer: number,
+    message: MessageId,
+    indices: readonly number[],
+  ): readonly tf.Tensor[] | undefined {
+    const sent = this.#sent.get(message);
+    if (sent?.peer !== peer) return;
+    const { tensors } = sent;
+    if (indices.some((index) => tensors[index] === undefined)) return;
     return indices.map((index) => tensors[index] as tf.Tensor);
   }
 
@@ -111,4 +126,14 @@ export class DistContext {
     this.#received.clear();
     this.graph.release();
   }
+}
+
+/** Rank of the worker that named a message, or a pass. */
+export function makerOf(id: string): number {
+  return Number.parseInt(id, 10);
+}
+
+function misnamed(message: MessageId, peer: number): GradwireError {
+  const why = `rank ${peer} sent tensors as message ${message}, a name that it cannot give`;
+  return new GradwireError('protocol_error', why);
 }

@@ -20,9 +20,10 @@ import { outside, type TensorScope, type tf } from '../tensor/index.ts';
 import { type BackwardOptions, checkRoots, startOf } from './backward-arguments.ts';
 import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
-import type { DistContext, MessageId } from './dist-context.ts';
+import { type DistContext, type MessageId, makerOf } from './dist-context.ts';
 import type { Gradient } from './leaves.ts';
 import { failedOn, Participants } from './participants.ts';
+import { checkFinish, expectedOf } from './pass-claims.ts';
 import type { Debt, OutgoingMark, PassShare, PassStart } from './pass-share.ts';
 
 /** How long a pass may run without a pause, in ms; an operation is not interrupted. */
@@ -51,15 +52,18 @@ export class DistEngine {
     this.#worker = worker;
     this.#contexts = contexts;
     const { endpoint } = worker;
-    endpoint.handle('mark', ({ head }) => this.#marked(head as MarkHead));
+    endpoint.handle('mark', ({ head, peer }) => this.#marked(head as MarkHead, peer));
     endpoint.handle('gradient', (request) => this.#gradient(request));
     endpoint.handle('passDone', ({ head, peer }) => {
       const [pass, failure] = head as [string, unknown];
-      this.#started.get(pass)?.done(peer, failure);
+      const participants = this.#started.get(pass);
+      if (participants?.ranks.has(peer)) participants.done(peer, failure);
     });
-    endpoint.handle('finish', ({ head }) =>
-      this.#finish(...(head as [ContextId, string, Outcome])),
-    );
+    endpoint.handle('finish', ({ head, peer }) => {
+      const [id, pass, outcome] = head as [ContextId, string, Outcome];
+      checkFinish(this.#contexts.find(id), pass, { isVisible: outcome === 'visible', peer });
+      return this.#finish(id, pass, outcome);
+    });
   }
 
   get startedCount(): number {
@@ -127,20 +131,26 @@ export class DistEngine {
     return (await Promise.all(told)).flat();
   }
 
-  async #marked([id, start, mark, message, indices, broken]: MarkHead): Promise<readonly number[]> {
+  async #marked(
+    [id, start, mark, message, indices, broken]: MarkHead,
+    peer: number,
+  ): Promise<readonly number[]> {
     const context = this.#contexts.get(id);
-    const roots = context.sent(message, indices);
-    if (roots === undefined) {
+    const roots = context.sent(peer, message, indices);
+    if (roots === undefined || makerOf(start.id) !== start.initiator) {
       throw new GradwireError('protocol_error', `no message ${message} was sent in context ${id}`);
     }
-    const marks = context.pass(start).mark(mark, roots, broken);
+    const share = context.pass(start);
+    share.markers.add(peer);
+    const marks = share.mark(expectedOf(peer, mark), roots, broken);
     const behind = await this.#passOn(context, start, marks);
     return [this.#worker.info.id, ...behind];
   }
 
   /** Step 2: gradients have come. Answered at once: the work that they cause is no part of the call. */
-  #gradient({ head, body, scope, takeScope }: Incoming): null {
-    const [id, pass, mark] = head as [ContextId, string, string];
+  #gradient({ head, body, peer, scope, takeScope }: Incoming): null {
+    const [id, pass, name] = head as [ContextId, string, string];
+    const mark = expectedOf(peer, name);
     const context = this.#contexts.get(id);
     const share = context.passes.get(pass);
     if (share === undefined)
@@ -238,6 +248,7 @@ export class DistEngine {
     if (share === undefined)
       throw new GradwireError('protocol_error', `no pass ${pass} is under way`);
     context.passes.delete(pass);
+    context.committed.add(pass);
     share.commit();
     return null;
   }
@@ -255,7 +266,8 @@ export class DistEngine {
     const peers = new Set([...(share?.told ?? []), ...others]);
     peers.delete(info.id);
     for (const peer of peers) endpoint.notify(peer, 'finish', [context.id, pass, outcome], [pass]);
-    if (outcome === 'broken') this.#contexts.release(context.id);
+    const isOurs = share !== undefined || context.committed.has(pass) || makerOf(pass) === info.id;
+    if (outcome === 'broken' && isOurs) this.#contexts.release(context.id);
   }
 
   /** Sends a message of a pass, in order with the others of that pass. */

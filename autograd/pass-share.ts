@@ -61,6 +61,8 @@ export class PassShare {
   #debts = 0;
   #isDisposed = false;
   readonly #told = new Set<number>();
+  /** Ranks of the workers that told this one of the pass. */
+  readonly markers: Set<number> = new Set();
 
   constructor(where: Where, start: PassStart) {
     this.#where = where;

@@ -5,7 +5,23 @@ export { Adam } from './adam.ts';
 export type { AdamOptions } from './adam-moments.ts';
 export { Adamax, type AdamaxOptions } from './adamax.ts';
 export { AdamW } from './adamw.ts';
+export {
+  type ClipNormOptions,
+  type ClippedGradients,
+  clipGradNorm,
+  clipGradValue,
+} from './clip.ts';
+export { ChainedScheduler, type CombinedState, SequentialLR } from './combined-schedules.ts';
 export { DistributedOptimizer } from './distributed-optimizer.ts';
+export {
+  LRScheduler,
+  type Moment,
+  type Schedule,
+  type Scheduled,
+  type ScheduledGroup,
+  type SchedulerState,
+} from './lr-scheduler.ts';
+export { OneCycleLR, type OneCycleOptions } from './one-cycle.ts';
 export {
   flagOption,
   numberOption,
@@ -15,6 +31,7 @@ export {
   pairOption,
 } from './options.ts';
 export type { ParametersOrGroups, ParamGroup, ParamGroupOptions } from './param-groups.ts';
+export { type PlateauOptions, type PlateauState, ReduceLROnPlateau } from './reduce-on-plateau.ts';
 export { RMSprop, type RMSpropOptions } from './rmsprop.ts';
 export { Rprop, type RpropOptions } from './rprop.ts';
 export {
@@ -30,5 +47,13 @@ export {
   type TensorState,
 } from './rule.ts';
 export { RuleOptimizer } from './rule-optimizer.ts';
+export {
+  ConstantLR,
+  CosineAnnealingLR,
+  ExponentialLR,
+  LinearLR,
+  MultiStepLR,
+  StepLR,
+} from './schedules.ts';
 export { SGD, type SGDOptions } from './sgd.ts';
 export type { After, Before, SparseWay, Update, UpdateRule } from './update-rule.ts';

@@ -61,8 +61,14 @@ export class Barriers {
   }
 
   /** The same; resolves with what all have brought. */
-  gather({ key, ranks, rank, isTolerant, vote, ...rest }: Arrival): Promise<Met> {
+  gather({ ranks, rank, isTolerant, vote, ...rest }: Arrival): Promise<Met> {
     const { timeoutMs, value, what = 'the barrier' } = rest;
+    if (!ranks.includes(rank)) {
+      const message = `rank ${rank} is not among those that meet at ${what}`;
+      return Promise.reject(new GradwireError('protocol_error', message));
+    }
+    // Nobody else can be at the place of those that meet. Who leaves together may know of different deaths.
+    const key = isTolerant ? rest.key : `${rest.key} of ${ranks}`;
     if (this.#isClosed) {
       const message = `the worker that keeps ${what} shut down`;
       return Promise.reject(new GradwireError('shut_down', message));

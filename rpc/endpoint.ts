@@ -251,6 +251,7 @@ export class Endpoint {
 
   #message(peer: number, message: RawMessage, seen: SeenIds): void {
     const { kind, id, bytes } = message;
+    this.#options.extensions.from = peer;
     if (kind === 'reply' || kind === 'failure') this.#answer(peer, message);
     else if (kind === 'streamItem') {
       const stream = this.#pending.find(id, peer)?.request.stream;

@@ -2,6 +2,7 @@
  * The objects that one worker owns, and who holds each: a copy is counted once, by its id, and dropped by its holder alone.
  * Carries guarantees G1 and G2. Pure. Knows nothing of messages.
  */
+import { GradwireError } from '../errors.ts';
 import { BoundedSet } from './bounded-set.ts';
 import { type ForkId, makerOf, type RRefId } from './reference-ids.ts';
 
@@ -59,8 +60,14 @@ export class HeldObjects {
     return ranks;
   }
 
-  /** The creation has come, asked for by the holder of `fork`. False: nobody wants it any more. */
+  /**
+   * The creation has come, asked for by the holder of `fork`. False: nobody wants it any more.
+   *
+   * @throws GradwireError `protocol_error` if the names are not of the holder's own giving, or came before
+   */
   create(id: RRefId, fork: ForkId, holder: number): boolean {
+    const isOwn = makerOf(id) === holder && makerOf(fork) === holder;
+    if (!isOwn || this.#objects.get(id)?.isCreated) throw forged(`the creation of ${id}`);
     if (this.#isFreed(id)) return false;
     const object = this.#object(id);
     object.isCreated = true;
@@ -87,9 +94,12 @@ export class HeldObjects {
     this.#object(id).forks.set(fork, holder);
   }
 
-  /** Counts a copy that its holder asks for. False: the object has been freed. */
+  /** Counts a copy that its holder asks for. False: the object has been freed, or the copy is another's. */
   count(id: RRefId, fork: ForkId, holder: number): boolean {
     if (this.#isFreed(id)) return false;
+    // What this worker itself passes on is counted already.
+    const known = this.#objects.get(id)?.forks.get(fork);
+    if (known !== undefined ? known !== holder : makerOf(fork) === this.#self) return false;
     this.#object(id).forks.set(fork, holder);
     return true;
   }
@@ -147,4 +157,8 @@ export class HeldObjects {
     if (object.isCreated) this.#freed.add(id);
     this.#effects.free(id);
   }
+}
+
+function forged(what: string): GradwireError {
+  return new GradwireError('protocol_error', `${what} has names that its sender did not give`);
 }

@@ -2,6 +2,7 @@
 import { GradwireError } from '../errors.ts';
 import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { Head } from './head.ts';
+import { makerOf } from './reference-ids.ts';
 import { Handle, handleOf, isRRef, type ReferenceHost, type RRef, referenceTo } from './rref.ts';
 import type { Extension } from './value-codec.ts';
 import type { WorkerInfo } from './worker-info.ts';
@@ -21,16 +22,18 @@ export interface PeerExtensions {
   readonly incoming: ReadonlyMap<number, Extension>;
   /** References that came since this was emptied and that their owners are not known to count. */
   readonly unconfirmed: Handle[];
+  /** Rank of the worker whose message is being read: it has made the copies in it. */
+  from: number;
 }
 
 export function peerExtensions(forking: Forking): PeerExtensions {
-  const unconfirmed: Handle[] = [];
-  const incoming = incomingReferences(forking, unconfirmed);
-  return {
+  const made: PeerExtensions = {
     outgoing: (peer, undo) => [outgoingReferences(forking, peer, undo), ...COMMON_EXTENSIONS],
-    incoming: byTag([incoming, ...COMMON_EXTENSIONS]),
-    unconfirmed,
+    incoming: byTag([incomingReferences(forking, () => made), ...COMMON_EXTENSIONS]),
+    unconfirmed: [],
+    from: forking.host.info.id,
   };
+  return made;
 }
 
 /** The sender may let go of its own copy at once: it stays for as long as the new one needs it. */
@@ -59,7 +62,7 @@ function outgoingReferences(
 /** For a message that came from another worker. */
 function incomingReferences(
   { host, infoOf }: Forking,
-  unconfirmed: Handle[],
+  reading: () => PeerExtensions,
 ): Extension<RRef<unknown>> {
   return {
     tag: TAG,
@@ -74,6 +77,11 @@ function incomingReferences(
           'protocol_error',
           `a reference of the unknown rank ${head.rank(2)}`,
         );
+      }
+      const { from, unconfirmed } = reading();
+      if (makerOf(fork) !== from) {
+        const message = `rank ${from} sent a reference that another worker has copied`;
+        throw new GradwireError('protocol_error', message);
       }
       const handle = new Handle(host, owner, id, fork);
       if (!host.references.arrive(handle)) unconfirmed.push(handle);

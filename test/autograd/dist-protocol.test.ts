@@ -36,10 +36,10 @@ afterEach(async () => {
 const worker = (rank: number): WorkerNode => team.workers[rank] as WorkerNode;
 const inContext = (fn: (id: ContextId) => Promise<void>): Promise<void> =>
   team.as(0, () => autograd.context(fn));
-/** w2 sends to w1 whatever it likes. */
+/** w0, which w1 has answered, sends to w1 whatever it likes. */
 const send = (kind: MessageKind, head: unknown, body: unknown = null): Promise<unknown> =>
   autograd.noGrad(() =>
-    worker(2).endpoint.request({
+    worker(0).endpoint.request({
       peer: 1,
       kind,
       head,
@@ -51,7 +51,7 @@ const send = (kind: MessageKind, head: unknown, body: unknown = null): Promise<u
   );
 const startOf = (id: string) => ({
   id,
-  initiator: 2,
+  initiator: 0,
   retainGraph: false,
   timeoutMs: 5_000,
   detectAnomaly: false,
@@ -68,20 +68,20 @@ test('marks and gradients of what is unknown or over are refused', () =>
       const refused = async (head: unknown[], code: string): Promise<void> => {
         await expect(send('mark', head)).rejects.toMatchObject({ code });
       };
-      await refused(['none.1', startOf('p'), 'm', '1.1', [0]], 'unknown_context');
-      await refused([id, startOf('p'), 'm', '1.99', [0]], 'protocol_error');
-      await refused([id, startOf('p'), 'm', '1.1', [5]], 'protocol_error');
-      const stray = send('gradient', [id, 'p', 'm'], [tf.ones([3])]);
+      await refused(['none.1', startOf('0.p'), 'm', '1.1', [0]], 'unknown_context');
+      await refused([id, startOf('0.p'), 'm', '1.99', [0]], 'protocol_error');
+      await refused([id, startOf('0.p'), 'm', '1.1', [5]], 'protocol_error');
+      const stray = send('gradient', [id, '0.p', 'm'], [tf.ones([3])]);
       await expect(stray).rejects.toMatchObject({ code: 'protocol_error' });
-      const finish = send('finish', [id, 'p', 'visible']);
+      const finish = send('finish', [id, '0.p', 'visible']);
       await expect(finish).rejects.toMatchObject({ code: 'protocol_error' });
-      await send('finish', [id, 'p', 'dropped']);
+      await send('finish', [id, '0.p', 'dropped']);
       expect(passCount(worker(1), id)).toBe(0);
     });
     await until(() => contextCount(worker(1)) === 0);
-    const late = send('mark', [over, startOf('p'), 'm', '1.1', [0]]);
+    const late = send('mark', [over, startOf('0.p'), 'm', '1.1', [0]]);
     await expect(late).rejects.toMatchObject({ code: 'context_released' });
-    await send('finish', [over, 'p', 'dropped']);
+    await send('finish', [over, '0.p', 'dropped']);
   }));
 
 test.each<[string, (dy: tf.Tensor) => unknown, string]>([
@@ -94,15 +94,15 @@ test.each<[string, (dy: tf.Tensor) => unknown, string]>([
     inContext(async (id) => {
       const reports: unknown[] = [];
       await far();
-      worker(2).endpoint.handle('passDone', ({ head }) => {
+      worker(0).endpoint.handle('passDone', ({ head }) => {
         reports.push(head);
       });
-      await send('mark', [id, startOf('p'), 'm', '1.1', [0]]);
+      await send('mark', [id, startOf('0.p'), 'm', '1.1', [0]]);
       expect(passCount(worker(1), id)).toBe(1);
-      await send('gradient', [id, 'p', 'm'], body(tf.ones([3])));
+      await send('gradient', [id, '0.p', 'm'], body(tf.ones([3])));
       await until(() => reports.length === 1);
       expect(JSON.stringify(reports)).toContain(text);
-      await send('finish', [id, 'p', 'dropped']);
+      await send('finish', [id, '0.p', 'dropped']);
       expect([passCount(worker(1), id), gradientCount(team, 1, id)]).toEqual([0, 0]);
     }),
   ),
@@ -113,17 +113,17 @@ test('a gradient that comes twice ends the pass; one that comes after its end is
     inContext(async (id) => {
       const reports: unknown[][] = [];
       await far();
-      worker(2).endpoint.handle('passDone', ({ head }) => {
+      worker(0).endpoint.handle('passDone', ({ head }) => {
         reports.push(head as unknown[]);
       });
-      await send('mark', [id, startOf('p'), 'm', '1.1', [0]]);
-      await Promise.all([1, 2].map(() => send('gradient', [id, 'p', 'm'], [tf.ones([3])])));
+      await send('mark', [id, startOf('0.p'), 'm', '1.1', [0]]);
+      await Promise.all([1, 2].map(() => send('gradient', [id, '0.p', 'm'], [tf.ones([3])])));
       await until(() => reports.length > 0 && reports.some(([, failure]) => failure !== null));
-      await send('finish', [id, 'p', 'dropped']);
+      await send('finish', [id, '0.p', 'dropped']);
 
-      await send('mark', [id, startOf('q'), 'm', '1.1', [0]]);
-      const paid = send('gradient', [id, 'q', 'm'], [tf.ones([3])]);
-      const dropped = send('finish', [id, 'q', 'dropped']);
+      await send('mark', [id, startOf('0.q'), 'm', '1.1', [0]]);
+      const paid = send('gradient', [id, '0.q', 'm'], [tf.ones([3])]);
+      const dropped = send('finish', [id, '0.q', 'dropped']);
       await Promise.allSettled([paid, dropped]);
       expect([passCount(worker(1), id), gradientCount(team, 1, id)]).toEqual([0, 0]);
     }),

@@ -81,6 +81,48 @@ test.each([2, 3])(
   LIMIT_MS,
 );
 
+test.each([[[]], [['--batch']]])(
+  'reinforcement-learning: the pole is held, %j',
+  async (args) => {
+    const last =
+      /^\[0\] Solved: running reward (\d+\.\d) after (\d+) episodes of 2 observers, (\d+) steps$/;
+    const { numbers, records } = await run('reinforcement-learning', 3, last, args);
+    const [reward = Number.NaN, episodes = Number.NaN, steps = Number.NaN] = numbers;
+    expect(reward).toBeGreaterThanOrEqual(100);
+    expect(records.filter(({ event }) => event === 'episode')).toHaveLength(episodes);
+    expect(records.at(-1)).toMatchObject({ total: steps });
+  },
+  LIMIT_MS,
+);
+
+test(
+  'pipeline: each number of splits learns the same',
+  async () => {
+    const last = /^\[0\] Best with (\d) splits: (\d+\.\d) images\/s, (\d+\.\d+) times those of 1$/;
+    const { numbers, records, stdout } = await run('pipeline', 3, last, ['--batches', '2']);
+    const [best, , gain] = numbers;
+    expect([1, 2, 4, 8]).toContain(best);
+    expect(gain).toBeGreaterThanOrEqual(1);
+    const results = records.filter(({ event }) => event === 'split');
+    expect(results.map(({ numSplits }) => numSplits)).toEqual([1, 2, 4, 8]);
+    for (const { loss } of results) expect(loss).toBeCloseTo(results[0]?.['loss'] as number, 4);
+    for (const n of [1, 2, 4, 8]) expect(stdout).toMatch(`number of splits = ${n}: `);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'data-parallel: the bags are told apart, and the replicas stay equal',
+  async () => {
+    const last = /^\[2\] Accuracy (\d\.\d+) after 100 steps of 2 trainers, replicas are equal$/;
+    const { numbers, records } = await run('data-parallel', 4, last);
+    expect(numbers[0]).toBeGreaterThan(0.8);
+    expect(records.filter(({ event }) => event === 'step')).toHaveLength(100);
+    expect(records.at(-1)).toMatchObject({ apart: 0 });
+  },
+  LIMIT_MS,
+);
+
 test('wrong use is one line, and help is said', async () => {
   for (const [args, code, said] of [
     [['--epoch', '3'], 2, /unknown flag --epoch: did you mean --epochs\?/],

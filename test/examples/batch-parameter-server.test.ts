@@ -84,7 +84,7 @@ const CASES = TRANSPORTS.flatMap((transport) => {
 test.each(CASES)(
   'test_batch_updating_parameter_server: two trainers over %s, %s, are one process',
   async (transport, rule) => {
-    await using cluster = await startCluster({ workers: 1 + SHARDS, transport });
+    await using cluster = await startCluster({ workers: 1 + SHARDS, transport, engine: 'wasm' });
     const makeOptimizer = RULES[rule] as MakeOptimizer;
     await cluster.at(0).run(async () => {
       const server = new BatchUpdateParameterServer(SHARDS, SEED, makeOptimizer);

@@ -149,15 +149,16 @@ def run(kind, name, options, groups=None):
     return case if groups is None else {**case, "groups": [camel_keys(group) for group in groups]}
 
 
-target = os.path.join(os.path.dirname(os.path.abspath(__file__)), "optim.json")
-with open(target, "w") as file:
-    golden = {
-        "torch": torch.__version__,
-        "seed": SEED,
-        "shapes": SHAPES,
-        "rows": ROWS,
-        "steps": STEPS,
-        "cases": [run("dense", *case) for case in DENSE] + [run("sparse", *case) for case in SPARSE],
-    }
-    json.dump(golden, file, separators=(",", ":"))
-    file.write("\n")
+if __name__ == "__main__":
+    target = os.path.join(os.path.dirname(os.path.abspath(__file__)), "optim.json")
+    with open(target, "w") as file:
+        golden = {
+            "torch": torch.__version__,
+            "seed": SEED,
+            "shapes": SHAPES,
+            "rows": ROWS,
+            "steps": STEPS,
+            "cases": [run("dense", *case) for case in DENSE] + [run("sparse", *case) for case in SPARSE],
+        }
+        json.dump(golden, file, separators=(",", ":"))
+        file.write("\n")

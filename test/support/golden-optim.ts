@@ -39,17 +39,40 @@ export function titleOf({ optimizer, kind, options, groups }: GoldenCase): strin
   return `${optimizer}, ${kind}, ${all.map((each) => JSON.stringify(each)).join(' ')}`;
 }
 
+/** The generator; what it makes is the caller's. */
+export class Draw {
+  #x = golden.seed;
+
+  tensor(shape: number[]): tf.Tensor {
+    return tf.tensor(this.#values(tf.util.sizeFromShape(shape)), shape, 'float32');
+  }
+
+  slices(shape: number[]): SparseSlices {
+    const [count = 0, ...rest] = shape;
+    const numbers = this.#values(golden.rows).map((value) => Math.floor(((value + 1) / 2) * count));
+    const contents = this.tensor([golden.rows, ...rest]);
+    return new SparseSlices(tf.tensor1d(Int32Array.from(numbers), 'int32'), contents, shape);
+  }
+
+  #values(length: number): Float32Array {
+    return Float32Array.from({ length }, () => {
+      this.#x = (Math.imul(1664525, this.#x) + 1013904223) >>> 0;
+      return (this.#x >>> 8) / 2 ** 23 - 1;
+    });
+  }
+}
+
 /** A run of a case: its own parameters and gradients, stepped as far as asked. */
 export class GoldenRun {
   readonly parameters: readonly tf.Variable[];
   readonly #kind: Kind;
-  #x = golden.seed;
+  readonly #draw = new Draw();
   #done = 0;
 
   constructor(kind: Kind) {
     this.#kind = kind;
     this.parameters = golden.shapes[kind].map((shape) =>
-      tf.tidy(() => tf.variable(this.#tensor(shape))),
+      tf.tidy(() => tf.variable(this.#draw.tensor(shape))),
     );
   }
 
@@ -57,7 +80,7 @@ export class GoldenRun {
     while (this.#done < last) {
       this.#done += 1;
       const gradients = this.parameters.map(({ shape }) =>
-        this.#kind === 'dense' ? this.#tensor(shape) : this.#slices(shape),
+        this.#kind === 'dense' ? this.#draw.tensor(shape) : this.#draw.slices(shape),
       );
       const entries = gradients
         .map((gradient, index) => [this.parameters[index] as tf.Tensor, gradient] as const)
@@ -74,24 +97,6 @@ export class GoldenRun {
 
   dispose(): void {
     tf.dispose([...this.parameters]);
-  }
-
-  #slices(shape: number[]): SparseSlices {
-    const [count = 0, ...rest] = shape;
-    const numbers = this.#values(golden.rows).map((value) => Math.floor(((value + 1) / 2) * count));
-    const contents = this.#tensor([golden.rows, ...rest]);
-    return new SparseSlices(tf.tensor1d(Int32Array.from(numbers), 'int32'), contents, shape);
-  }
-
-  #tensor(shape: number[]): tf.Tensor {
-    return tf.tensor(this.#values(tf.util.sizeFromShape(shape)), shape, 'float32');
-  }
-
-  #values(length: number): Float32Array {
-    return Float32Array.from({ length }, () => {
-      this.#x = (Math.imul(1664525, this.#x) + 1013904223) >>> 0;
-      return (this.#x >>> 8) / 2 ** 23 - 1;
-    });
   }
 }
 
