@@ -38,6 +38,7 @@ export const ERROR_CODES = {
   graph_freed: 'the graph was freed by an earlier backward pass',
   backward_failed: 'the distributed backward pass failed on some worker',
   tensor_freed: 'a tensor was used after it had been freed',
+  file_error: 'a file cannot be read or written, or is damaged',
   engine_unavailable: 'the tensor engine cannot be loaded',
 } as const;
 

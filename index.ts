@@ -11,4 +11,13 @@ export {
 } from './errors.ts';
 export * as optim from './optim/index.ts';
 export * as rpc from './rpc/index.ts';
-export { type EngineName, getNumThreads, SparseSlices, tf } from './tensor/index.ts';
+export {
+  type EngineName,
+  getNumThreads,
+  type LoadedTensors,
+  loadTensors,
+  type SaveOptions,
+  SparseSlices,
+  saveTensors,
+  tf,
+} from './tensor/index.ts';

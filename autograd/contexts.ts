@@ -7,6 +7,7 @@ import { GradwireError } from '../errors.ts';
 import { BoundedSet, type WorkerCore } from '../rpc/internal.ts';
 import { type ContextId, contextId, countOf, initiatorOf } from './context-id.ts';
 import { DistContext } from './dist-context.ts';
+import { readContext } from './heads.ts';
 
 /** Contexts that are over are remembered, so that a late message cannot bring one back. */
 const REMEMBERED = 10_000;
@@ -23,7 +24,7 @@ export class Contexts {
     this.#worker = worker;
     this.#count = worker.firstId;
     worker.endpoint.handle('release', ({ head, peer }) => {
-      const [id] = head as [ContextId];
+      const id = readContext(head);
       const context = this.#alive.get(id);
       if (context?.broughtBy === peer) this.release(id);
       // Its word has overtaken what brings the context: that may not come from it any more.

@@ -20,7 +20,17 @@ import { outside, type TensorScope, type tf } from '../tensor/index.ts';
 import { type BackwardOptions, checkRoots, startOf } from './backward-arguments.ts';
 import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
-import { type DistContext, type MessageId, makerOf } from './dist-context.ts';
+import { type DistContext, makerOf } from './dist-context.ts';
+import {
+  type Mark,
+  type Outcome,
+  readGradients,
+  readMark,
+  readOfPass,
+  readOutcome,
+  readPassDone,
+  readRanks,
+} from './heads.ts';
 import type { Gradient } from './leaves.ts';
 import { failedOn, Participants } from './participants.ts';
 import { checkFinish, expectedOf } from './pass-claims.ts';
@@ -29,17 +39,7 @@ import type { Debt, OutgoingMark, PassShare, PassStart } from './pass-share.ts';
 /** How long a pass may run without a pause, in ms; an operation is not interrupted. */
 const BUDGET_MS = 4;
 
-/** How a pass ends on a worker. */
-type Outcome = 'visible' | 'dropped' | 'broken';
-
-type MarkHead = [
-  ContextId,
-  PassStart,
-  mark: string,
-  message: MessageId,
-  indices: number[],
-  broken?: number[],
-];
+type Gradients = readonly (Gradient | null)[];
 
 export class DistEngine {
   readonly #worker: WorkerCore;
@@ -52,15 +52,16 @@ export class DistEngine {
     this.#worker = worker;
     this.#contexts = contexts;
     const { endpoint } = worker;
-    endpoint.handle('mark', ({ head, peer }) => this.#marked(head as MarkHead, peer));
+    endpoint.handle('mark', ({ head, peer }) => this.#marked(readMark(head), peer));
     endpoint.handle('gradient', (request) => this.#gradient(request));
     endpoint.handle('passDone', ({ head, peer }) => {
-      const [pass, failure] = head as [string, unknown];
+      const [pass, failure] = readPassDone(head);
       const participants = this.#started.get(pass);
       if (participants?.ranks.has(peer)) participants.done(peer, failure);
     });
     endpoint.handle('finish', ({ head, peer }) => {
-      const [id, pass, outcome] = head as [ContextId, string, Outcome];
+      const [id, pass, end] = readOfPass(head);
+      const outcome = readOutcome(end);
       checkFinish(this.#contexts.find(id), pass, { isVisible: outcome === 'visible', peer });
       return this.#finish(id, pass, outcome);
     });
@@ -123,7 +124,7 @@ export class DistEngine {
     const told = marks.map(async ({ debt, message, indices, broken }) => {
       const head = [context.id, start, debt.mark, message, indices, broken];
       try {
-        return (await this.#ask(debt.peer, start, { kind: 'mark', head })) as number[];
+        return readRanks(await this.#ask(debt.peer, start, { kind: 'mark', head }));
       } catch (error) {
         throw failedOn(this.#worker.nameOf(debt.peer), asError(error));
       }
@@ -131,12 +132,10 @@ export class DistEngine {
     return (await Promise.all(told)).flat();
   }
 
-  async #marked(
-    [id, start, mark, message, indices, broken]: MarkHead,
-    peer: number,
-  ): Promise<readonly number[]> {
+  async #marked({ id, start, mark, sent, broken }: Mark, peer: number): Promise<readonly number[]> {
     const context = this.#contexts.get(id);
-    const roots = context.sent(peer, message, indices);
+    const [message] = sent;
+    const roots = context.sent(peer, ...sent);
     if (roots === undefined || makerOf(start.id) !== start.initiator) {
       throw new GradwireError('protocol_error', `no message ${message} was sent in context ${id}`);
     }
@@ -149,7 +148,7 @@ export class DistEngine {
 
   /** Step 2: gradients have come. Answered at once: the work that they cause is no part of the call. */
   #gradient({ head, body, peer, scope, takeScope }: Incoming): null {
-    const [id, pass, name] = head as [ContextId, string, string];
+    const [id, pass, name] = readOfPass(head);
     const mark = expectedOf(peer, name);
     const context = this.#contexts.get(id);
     const share = context.passes.get(pass);
@@ -167,7 +166,7 @@ export class DistEngine {
   ): void {
     try {
       this.#begin(context, share);
-      share.feed(mark, body as (Gradient | null)[]);
+      share.feed(mark, readGradients(body));
       this.#proceed(share);
     } catch (error) {
       this.#report(share, error);
@@ -184,7 +183,7 @@ export class DistEngine {
   #pay(
     context: DistContext,
     share: PassShare,
-    { debt, gradients }: { debt: Debt; gradients: readonly (Gradient | null)[] },
+    { debt, gradients }: { debt: Debt; gradients: Gradients },
   ): void {
     const head = [context.id, share.about.id, debt.mark];
     this.#ask(debt.peer, share.about, { kind: 'gradient', head, body: gradients }).catch((error) =>

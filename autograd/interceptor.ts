@@ -6,11 +6,9 @@
 
 import type { CallView, IncomingTrace, Interceptor, OutgoingTrace } from '../rpc/internal.ts';
 import { frameSlot } from '../tensor/index.ts';
-import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
-import { DistContext, type MessageId } from './dist-context.ts';
-
-type Sent = readonly [MessageId, readonly number[]];
+import { DistContext } from './dist-context.ts';
+import { readJoined, readSent } from './heads.ts';
 
 export class AutogradInterceptor implements Interceptor {
   readonly key: string = 'autograd';
@@ -31,13 +29,13 @@ export class AutogradInterceptor implements Interceptor {
     return {
       meta: [context.id, ...context.send(peer, tensors)],
       answered: (meta, results) => {
-        if (meta != null) context.receive(peer, meta as Sent, results);
+        if (meta != null) context.receive(peer, readSent(meta), results);
       },
     };
   }
 
   incoming({ peer, tensors }: CallView, meta: unknown): IncomingTrace {
-    const [id, ...sent] = meta as [ContextId, ...Sent];
+    const [id, sent] = readJoined(meta);
     const context = this.#contexts.join(id, peer);
     context.receive(peer, sent, tensors);
     return {

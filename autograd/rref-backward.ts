@@ -14,7 +14,7 @@ export function serveBackward(worker: WorkerCore, contexts: Contexts, engine: Di
     // The flow of the call is in the context of its caller, if that was in one.
     const context = contextOf(head, contexts.current()?.id, peer === worker.info.id);
     after(references.borrow(id));
-    const value = await references.value(id, timeoutMs);
+    const value = await references.value(id, timeoutMs, peer);
     if (!(value instanceof tf.Tensor)) {
       const message = 'backward of a reference to what is no tensor';
       throw new GradwireError('invalid_argument', message);

@@ -47,6 +47,7 @@ export {
   type TensorState,
 } from './rule.ts';
 export { RuleOptimizer } from './rule-optimizer.ts';
+export { loadOptimizer, saveOptimizer } from './saving.ts';
 export {
   ConstantLR,
   CosineAnnealingLR,

@@ -84,8 +84,9 @@ export class Barriers {
     });
   }
 
-  /** A worker is gone: nobody waits for it for ever. */
-  checkAll(): void {
+  /** A worker is gone: it meets nobody, and nobody waits for it for ever. */
+  gone(rank: number): void {
+    for (const key of [...this.#meetings.keys()]) this.#withdraw(key, rank, 'unavailable');
     for (const [key, meeting] of this.#meetings) this.#check(key, meeting);
   }
 

@@ -136,7 +136,8 @@ function bare({ kind, message, fields, errors }: ErrorRecord): Error {
 }
 
 function gradwireError(message: string, { code: given, ...rest }: Fields): GradwireError {
-  const code = Object.hasOwn(ERROR_CODES, String(given)) ? (given as ErrorCode) : 'remote_error';
+  const isCode = typeof given === 'string' && Object.hasOwn(ERROR_CODES, given);
+  const code = isCode ? (given as ErrorCode) : 'remote_error';
   const details: Record<string, unknown> = {};
   for (const [key, type] of Object.entries(DETAILS)) {
     if (typeof rest[key] === type) details[key] = rest[key];

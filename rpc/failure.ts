@@ -81,22 +81,27 @@ function readFailure(wire: unknown): WireFailure {
     throw new GradwireError('protocol_error', 'a failure without a description');
   }
   const fields = wire as Readonly<Record<string, unknown>>;
-  const code = String(fields['code']);
+  const code = said(fields['code']);
   const { peer, maybeExecuted, cause } = fields;
   const isOfUser = !Object.hasOwn(ERROR_CODES, code) || code === 'remote_error';
-  const said = {
-    message: String(fields['message']),
-    name: String(fields['name']),
-    stack: String(fields['stack']),
+  const texts = {
+    message: said(fields['message']),
+    name: said(fields['name']),
+    stack: said(fields['stack']),
   };
   // What could not be read at its origin has no error of its own.
   const stand = (): Error | undefined =>
-    isOfUser ? likeError(new Error(), { ...said, fields: {} }) : undefined;
+    isOfUser ? likeError(new Error(), { ...texts, fields: {} }) : undefined;
   return {
-    ...said,
+    ...texts,
     code: isOfUser ? 'remote_error' : (code as ErrorCode),
     peer: typeof peer === 'string' ? peer : undefined,
     maybeExecuted: typeof maybeExecuted === 'boolean' ? maybeExecuted : undefined,
     cause: isError(cause) ? cause : stand(),
   };
+}
+
+/** A text that a peer sent; what is none cannot be made one. */
+function said(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }

@@ -95,7 +95,7 @@ export function serve(serving: Serving): void {
 /** An object that stays until the request is answered. */
 function borrowed(references: References, id: RRefId, request: Incoming): Promise<unknown> {
   request.after(references.borrow(id));
-  return references.value(id, request.timeoutMs);
+  return references.value(id, request.timeoutMs, request.peer);
 }
 
 function argumentsOf({ body }: Incoming): unknown[] {

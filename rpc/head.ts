@@ -47,6 +47,11 @@ export class Head {
     return value.map(asRank);
   }
 
+  /** Whatever is there, to be checked by whoever asks. */
+  field(index: number): unknown {
+    return this.#fields[index];
+  }
+
   list(index: number): readonly unknown[] {
     const value = this.#fields[index];
     if (Array.isArray(value)) return value;

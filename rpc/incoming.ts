@@ -9,7 +9,7 @@ import type { Deadlines } from './deadlines.ts';
 import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { toWire } from './failure.ts';
 import type { IncomingTrace, Interceptor } from './interceptor.ts';
-import type { MessageKind } from './message.ts';
+import { isUserKind, type MessageKind } from './message.ts';
 import { unpack } from './packet.ts';
 import type { Parcel } from './parcel.ts';
 import type { PeerExtensions } from './reference-extension.ts';
@@ -135,6 +135,7 @@ export class IncomingRequests {
 
   /** A message that is not answered: its failure is only logged. */
   notice(peer: number, { kind, bytes }: RawMessage): void {
+    if (isUserKind(kind)) return debug('rank %d sent a %s as a notice', peer, kind);
     const scope = new TensorScope();
     const failed = (error: unknown): void => {
       debug('a %s notice of rank %d failed: %s', kind, peer, error);
@@ -168,9 +169,12 @@ export class IncomingRequests {
     }
   }
 
-  /** A request: always answered, whatever happens. */
+  /** A request: always answered, whatever happens. One that runs already is no request. */
   request(peer: number, message: RawMessage): void {
     const { kind, id, bytes } = message;
+    if (this.find(peer, id) !== undefined) {
+      return debug('rank %d sent request %d while it was under way', peer, id);
+    }
     const scope = new TensorScope();
     const over: (() => void)[] = [];
     const weight = kind === 'barrier' ? 0 : 1;
@@ -233,7 +237,12 @@ export class IncomingRequests {
       const work = (): unknown => this.#run(incoming, [...traces.values()]);
       const run = (): unknown => this.#options.enter(peer, call, work);
       const before = this.#waiting.before(incoming, unconfirmed);
-      const result = before === undefined ? run() : before.then(run);
+      // What would be made now for a caller that is gone would never be freed.
+      const wanted = (): unknown => {
+        call.throwIfStopped();
+        return run();
+      };
+      const result = before === undefined ? run() : before.then(wanted);
       if (!isThenable(result)) return finish('reply', result);
       Promise.resolve(result).then((value) => finish('reply', value), failed);
     } catch (error) {

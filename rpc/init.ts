@@ -3,6 +3,7 @@ import { channel } from 'node:diagnostics_channel';
 import { v7 as uuidv7 } from 'uuid';
 import { outside, startEngine } from '../tensor/index.ts';
 import type { FaultPlan } from './faults/fault-plan.ts';
+import { withFaults } from './faults/faulty-transport.ts';
 import { GrpcTransport } from './grpc/transport.ts';
 import { joinDynamic } from './join-dynamic.ts';
 import { joinStatic } from './join-static.ts';
@@ -37,7 +38,8 @@ export async function init(options: InitOptions): Promise<Worker> {
   const { transport, initTimeoutMs, worldSize, chaos } = resolved;
   // A plan that a test has made is no surprise.
   if (chaos !== undefined && chaos !== options.chaos) warnOf(chaos, resolved.name);
-  const carrier = typeof transport === 'string' ? CARRIERS[transport] : transport;
+  const chosen = typeof transport === 'string' ? CARRIERS[transport] : transport;
+  const carrier = withFaults(chosen, chaos);
   const incarnation = uuidv7();
   // Sockets keep the asynchronous flow in which they were made: none of the user's.
   return outside(async () => {

@@ -67,3 +67,8 @@ export function isConnectionKind(kind: MessageKind): boolean {
 export function isUserKind(kind: MessageKind): boolean {
   return MESSAGES[kind] <= MESSAGES.fetch;
 }
+
+/** Whether the answer to such a request is a value for the user, who frees the tensors in it; nobody would free others. */
+export function hasValue(kind: MessageKind): boolean {
+  return kind === 'call' || kind === 'method' || kind === 'fetch' || kind === 'gather';
+}

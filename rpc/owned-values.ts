@@ -8,11 +8,18 @@ import type { RRefId } from './reference-ids.ts';
 /** What a finished creation leaves behind. */
 export type Outcome = Made | { readonly error: Error };
 
+/** A request that waits for a creation to arrive. */
+interface Waiting {
+  /** Rank of the worker that waits. */
+  readonly asker: number;
+  tell(): void;
+  giveUp(): void;
+}
+
 interface Owned {
   readonly value: Promise<unknown>;
   readonly settle: (outcome: Outcome) => void;
-  /** Requests that wait for the creation to arrive. */
-  readonly onCreated: Set<() => void>;
+  readonly onCreated: Set<Waiting>;
   /** Whether the creation has arrived; it may still be running. */
   isCreated: boolean;
   made: Made | undefined;
@@ -32,7 +39,7 @@ export class OwnedValues {
   create(id: RRefId): (outcome: Outcome) => void {
     const owned = this.#entry(id);
     owned.isCreated = true;
-    for (const tell of owned.onCreated) tell();
+    for (const { tell } of owned.onCreated) tell();
     return owned.settle;
   }
 
@@ -40,19 +47,27 @@ export class OwnedValues {
    * The object, when it is there.
    *
    * @param timeoutMs how long to wait for a creation that has not come
+   * @param asker rank of the worker that waits: if it goes, nobody does
    * @throws GradwireError (as rejection) `unknown_rref`, or what the creation failed with
    */
-  async get(id: RRefId, timeoutMs: number): Promise<unknown> {
+  async get(id: RRefId, timeoutMs: number, asker: number): Promise<unknown> {
     const owned = this.#entry(id);
-    if (!owned.isCreated) await this.#creation(id, owned, timeoutMs);
+    if (!owned.isCreated) await this.#creation(owned, { id, timeoutMs, asker });
     return await owned.value;
+  }
+
+  /** A worker is gone, and waits for nothing. */
+  askerGone(rank: number): void {
+    for (const { onCreated } of this.#owned.values()) {
+      for (const { asker, giveUp } of onCreated) if (asker === rank) giveUp();
+    }
   }
 
   /** Nothing will come of the object any more. */
   abandon(id: RRefId, error: Error): void {
     const owned = this.#owned.get(id);
     owned?.settle({ error });
-    for (const tell of owned?.onCreated ?? []) tell();
+    for (const { tell } of owned?.onCreated ?? []) tell();
   }
 
   /** Frees the object; one that is still being made, when it is there. */
@@ -95,25 +110,34 @@ export class OwnedValues {
       resolve(outcome.value);
       if (this.#owned.get(id) !== owned) this.#holds.drop(outcome);
     };
-    const onCreated = new Set<() => void>();
+    const onCreated = new Set<Waiting>();
     const owned: Owned = { value, settle, onCreated, isCreated: false, made: undefined };
     if (!this.#isClosed) this.#owned.set(id, owned);
     return owned;
   }
 
-  #creation(id: RRefId, owned: Owned, timeoutMs: number): Promise<void> {
+  #creation(
+    { onCreated }: Owned,
+    { id, timeoutMs, asker }: { id: RRefId; timeoutMs: number; asker: number },
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const expire = (): void => {
-        owned.onCreated.delete(tell);
-        reject(new GradwireError('unknown_rref', `no object was made for reference ${id}`));
-      };
-      const deadline = this.#deadlines.add(timeoutMs, expire);
-      const tell = (): void => {
+      const end = (): void => {
         deadline.cancel();
-        owned.onCreated.delete(tell);
-        resolve();
+        onCreated.delete(waiting);
       };
-      owned.onCreated.add(tell);
+      const waiting: Waiting = {
+        asker,
+        tell: () => {
+          end();
+          resolve();
+        },
+        giveUp: () => {
+          end();
+          reject(new GradwireError('unknown_rref', `no object was made for reference ${id}`));
+        },
+      };
+      const deadline = this.#deadlines.add(timeoutMs, waiting.giveUp);
+      onCreated.add(waiting);
     });
   }
 }

@@ -142,8 +142,12 @@ export function unpack(
   const binary: (Uint8Array | undefined)[] = rows.lengths.map(take);
   const tensors: tf.Tensor[] = [];
   const values = buffer.subarray(PREFIX_BYTES, tableStart);
+  const named = new Set<number>();
   const decoder = new ValueDecoder(values, extensions, {
-    tensor: (index) => tensors[index],
+    tensor: (index) => {
+      named.add(index);
+      return tensors[index];
+    },
     bytes: (index) => {
       const bytes = binary[index];
       binary[index] = undefined;
@@ -152,7 +156,15 @@ export function unpack(
   });
   try {
     for (const { header, bytes } of contents) tensors.push(make(header, bytes));
-    return { head: decoder.decode(), body: decoder.decode(), meta: decoder.decode(), tensors };
+    const unpacked = {
+      head: decoder.decode(),
+      body: decoder.decode(),
+      meta: decoder.decode(),
+      tensors,
+    };
+    // Nobody would ever free what nobody gets.
+    if (named.size < tensors.length) throw malformed('tensors that are in no value');
+    return unpacked;
   } catch (error) {
     decoder.abandon();
     tf.dispose(tensors);

@@ -133,15 +133,16 @@ export class References {
    *
    * @param timeoutMs how long to wait for a creation that another worker has asked for and that has not arrived: as long
    * as whoever asks for the object waits for it
+   * @param asker rank of who asks; this worker itself by default
    * @throws GradwireError `unknown_rref`, or what the creation failed with
    */
-  async value(id: RRefId, timeoutMs: number): Promise<unknown> {
+  async value(id: RRefId, timeoutMs: number, asker: number = this.#self): Promise<unknown> {
     if (this.#isClosed) throw closed();
     if (!this.#protocol.borrow(id)) {
       throw new GradwireError('unknown_rref', `the object of reference ${id} has been freed`);
     }
     try {
-      return await this.#values.get(id, timeoutMs);
+      return await this.#values.get(id, timeoutMs, asker);
     } finally {
       this.#protocol.giveBack(id);
     }
@@ -220,6 +221,7 @@ export class References {
   /** @param loss why, as far as it is known */
   peerGone(rank: number, loss?: Error): void {
     if (loss instanceof PeerLoss && loss.code === 'fenced') this.#fenced.set(rank, loss);
+    this.#values.askerGone(rank);
     this.#protocol.peerGone(rank);
   }
 

@@ -1,8 +1,10 @@
 /** Gives the answer to a request to whoever waits for it. Knows nothing of connections. */
+import { GradwireError } from '../errors.ts';
 import { enterFrame, tf } from '../tensor/index.ts';
 import { discard, disposeReferences } from './discard.ts';
 import { fromWire } from './failure.ts';
 import type { RawMessage } from './incoming.ts';
+import { hasValue } from './message.ts';
 import { type Unpacked, unpack } from './packet.ts';
 import type { PendingRequest } from './pending.ts';
 import type { Extension } from './value-codec.ts';
@@ -27,6 +29,9 @@ export function settle(
   const read = (): unknown => {
     isUnread = false;
     answer = unpack(bytes, extensions);
+    if (answer.tensors.length > 0 && !hasValue(request.kind)) {
+      throw new GradwireError('protocol_error', `tensors came in answer to ${request.what}`);
+    }
     const meta = answer.meta as Record<string, unknown> | null;
     for (const [key, trace] of traces) trace.answered?.(meta?.[key], answer.tensors);
     return answer.body;

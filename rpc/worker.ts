@@ -262,8 +262,9 @@ export class WorkerNode implements Worker, WorkerCore {
     // Also one that is no member, and before its rank can be given again.
     if (!this.#isClosed) this.references.peerGone(rank, reason);
     this.membership?.peerGone(rank, isFarewell);
-    if (!this.members.markGone(rank, isFarewell)) return;
-    this.#barriers.checkAll();
+    const wasHere = this.members.markGone(rank, isFarewell);
+    this.#barriers.gone(rank);
+    if (!wasHere) return;
     for (const share of this.#shares) {
       quietly('a share of a worker', () => share.peerGone(rank, isFarewell));
     }

@@ -60,11 +60,11 @@ export function readTensor(tensor: tf.Tensor): TensorBytes | Promise<TensorBytes
  */
 export function checkHeader(header: TensorHeader, limitBytes: number): void {
   const { dtype, shape, byteLength } = header;
-  if (!isDType(dtype)) throw malformed(`unknown dtype ${JSON.stringify(dtype)}`);
+  if (!isDType(dtype)) throw malformed(`unknown dtype ${shown(dtype)}`);
   if (!Array.isArray(shape) || shape.length > MAX_RANK) {
     throw malformed(`the shape is not a list of at most ${MAX_RANK} dimensions`);
   }
-  if (!isSize(byteLength)) throw malformed(`byte length ${byteLength}`);
+  if (!isSize(byteLength)) throw malformed(`byte length ${shown(byteLength)}`);
   if (byteLength > limitBytes) {
     throw new GradwireError(
       'message_too_large',
@@ -73,7 +73,7 @@ export function checkHeader(header: TensorHeader, limitBytes: number): void {
   }
   let count = 1;
   for (const dim of shape) {
-    if (!isSize(dim)) throw malformed(`dimension ${dim}`);
+    if (!isSize(dim)) throw malformed(`dimension ${shown(dim)}`);
     count *= dim;
   }
   const { elementBytes, isVariable } = DTYPES[dtype];
@@ -221,6 +221,12 @@ function interleave(real: Uint8Array, imag: Uint8Array): Uint8Array {
 
 function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** What a peer sent in the place of a dtype or a size, which may be anything. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));
+  return typeof value === 'number' ? String(value) : `of type ${typeof value}`;
 }
 
 function product(shape: readonly number[]): number {

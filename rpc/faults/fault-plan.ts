@@ -4,18 +4,25 @@
  */
 import type { MessageKind } from '../message.ts';
 import type { NoticeKind } from '../reference-notices.ts';
-import { type FaultAction, type FaultRule, readFaultRules } from './fault-rules.ts';
-import { seeded } from './seeded.ts';
+import { type ConnectionAction, type ConnectionRule, conditionsOf } from './connection-rules.ts';
+import {
+  type FaultAction,
+  type FaultRule,
+  type FaultRules,
+  readFaultRules,
+} from './fault-rules.ts';
+import type { ProxyConditions } from './proxy-conditions.ts';
+import { type Counting, RuleCounter } from './rule-counter.ts';
 
 /** A fault that was injected. */
 export interface InjectedFault {
   /** The rule, as it was written. */
   readonly rule: string;
-  readonly action: FaultAction;
+  readonly action: FaultAction | ConnectionAction;
   /** The worker that injected it, and the rank of the one at the other end. */
   readonly worker: string;
   readonly peer: number;
-  readonly kind: MessageKind;
+  readonly kind: MessageKind | 'connection';
   readonly direction: 'sent' | 'received';
   /** The message was the nth on this worker that its rule speaks of. */
   readonly nth: number;
@@ -33,6 +40,9 @@ export interface Passing {
   notices(): readonly NoticeKind[];
 }
 
+/** A worker that injects faults. */
+type Injecting = Counting<FaultRule>['worker'];
+
 /** How many injected faults are remembered. */
 const MAX_REMEMBERED = 10_000;
 const NOTHING: Verdict = new Map();
@@ -43,13 +53,14 @@ const NOTHING: Verdict = new Map();
  * A rule is `[worker/]kind[+kind][.received]=action[:time][:probability][@nth | @from-to | *first]`. `worker` is the name of the
  * one that injects it, by default every one that has the plan. `kind` is a kind of message (`call`, `method`,
  * `remote`, `fetch`, `references`, `gradient`, …) or `*`; `references.fork` is a `references` message that holds a `fork`. A message
- * counts where it is sent, with `.received` where it arrives.
+ * counts where it is sent, with `.received` where it arrives. The rules of `connection` (`connection=cut:0.05`) concern the
+ * connections that the worker makes, and only if there are some when it joins.
  */
 export class FaultPlan {
   readonly seed: number;
   readonly #injected: InjectedFault[] = [];
   #text: string;
-  #rules: readonly FaultRule[];
+  #rules: FaultRules;
 
   /**
    * @param text the rules, separated by commas; `seed=…` among them counts if `seed` is not given
@@ -59,7 +70,7 @@ export class FaultPlan {
   constructor(text: string, { seed }: { readonly seed?: number | undefined } = {}) {
     const read = readFaultRules(text);
     this.#text = text;
-    this.#rules = read.rules;
+    this.#rules = read;
     this.seed = (seed ?? read.seed ?? Math.floor(Math.random() * 2 ** 32)) >>> 0;
   }
 
@@ -75,7 +86,7 @@ export class FaultPlan {
 
   /** Sets other rules, whose occurrences count from now on; the empty text heals. @throws GradwireError `invalid_argument` */
   set(text: string): void {
-    this.#rules = readFaultRules(text).rules;
+    this.#rules = readFaultRules(text);
     this.#text = text;
   }
 
@@ -85,78 +96,84 @@ export class FaultPlan {
   }
 
   /** The part of one worker. */
-  for(worker: { readonly name: string; readonly rank: number }): WorkerFaults {
-    return new WorkerFaults(worker, {
-      seed: this.seed,
-      rules: () => this.#rules,
-      injected: (fault) => {
-        this.#injected.push(fault);
-        if (this.#injected.length > MAX_REMEMBERED) this.#injected.shift();
-      },
-    });
+  for(worker: Injecting): WorkerFaults {
+    const { seed } = this;
+    const rules = (): readonly FaultRule[] => this.#rules.rules;
+    return new WorkerFaults({ worker, seed, rules, injected: this.#remember });
   }
+
+  /** The same for the connections that it makes; undefined: no rule is about connections. */
+  connectionsOf(worker: Injecting): ConnectionFaults | undefined {
+    if (this.#rules.connections.length === 0) return undefined;
+    const { seed } = this;
+    const rules = (): readonly ConnectionRule[] => this.#rules.connections;
+    return new ConnectionFaults({ worker, seed, rules }, this.#remember);
+  }
+
+  readonly #remember = (fault: InjectedFault): void => {
+    this.#injected.push(fault);
+    if (this.#injected.length > MAX_REMEMBERED) this.#injected.shift();
+  };
 }
 
-interface Source {
-  readonly seed: number;
-  rules(): readonly FaultRule[];
+interface Source extends Counting<FaultRule> {
   injected(fault: InjectedFault): void;
-}
-
-interface Counted {
-  readonly rule: FaultRule;
-  readonly random: () => number;
-  nth: number;
 }
 
 /** Decides for the messages of one worker. */
 export class WorkerFaults {
   readonly worker: string;
-  readonly #rank: number;
-  readonly #source: Source;
-  #rules: readonly FaultRule[] = [];
-  #counted: readonly Counted[] = [];
+  readonly #counter: RuleCounter<FaultRule>;
+  readonly #injected: (fault: InjectedFault) => void;
 
-  constructor({ name, rank }: { readonly name: string; readonly rank: number }, source: Source) {
-    this.worker = name;
-    this.#rank = rank;
-    this.#source = source;
+  constructor(source: Source) {
+    this.worker = source.worker.name;
+    this.#counter = new RuleCounter(source);
+    this.#injected = source.injected;
   }
 
   /** What is to happen to this message; each rule that speaks of it counts it. */
   judge(message: Passing): Verdict {
-    const { kind, direction } = message;
-    let verdict: Map<FaultAction, number> | undefined;
-    for (const counted of this.#mine()) {
-      const { rule } = counted;
-      if (rule.direction !== direction || !rule.kinds.includes(kind)) continue;
-      if (rule.notice !== undefined && !message.notices().includes(rule.notice)) continue;
-      counted.nth++;
-      if (counted.nth < rule.first || counted.nth > rule.last) continue;
-      // Each rule draws from numbers of its own: other traffic does not change what it hits.
-      if (rule.probability < 1 && counted.random() >= rule.probability) continue;
-      verdict ??= new Map();
-      verdict.set(rule.action, (verdict.get(rule.action) ?? 0) + rule.delayMs);
-      const { text, action } = rule;
-      const { peer } = message;
-      const { nth } = counted;
-      const { worker } = this;
-      this.#source.injected({ rule: text, action, worker, peer, kind, direction, nth });
+    const { kind, direction, peer } = message;
+    const hits = this.#counter.hits(
+      (rule) =>
+        rule.direction === direction &&
+        rule.kinds.includes(kind) &&
+        (rule.notice === undefined || message.notices().includes(rule.notice)),
+    );
+    if (hits.length === 0) return NOTHING;
+    const verdict = new Map<FaultAction, number>();
+    const { worker } = this;
+    for (const { rule, nth } of hits) {
+      const { text, action, delayMs } = rule;
+      verdict.set(action, (verdict.get(action) ?? 0) + delayMs);
+      this.#injected({ rule: text, action, worker, peer, kind, direction, nth });
     }
-    return verdict ?? NOTHING;
+    return verdict;
+  }
+}
+
+/** Decides for the connections that one worker makes. */
+export class ConnectionFaults {
+  readonly #counter: RuleCounter<ConnectionRule>;
+  readonly #injected: (fault: InjectedFault) => void;
+  readonly #worker: string;
+
+  constructor(counting: Counting<ConnectionRule>, injected: (fault: InjectedFault) => void) {
+    this.#counter = new RuleCounter(counting);
+    this.#worker = counting.worker.name;
+    this.#injected = injected;
   }
 
-  #mine(): readonly Counted[] {
-    const rules = this.#source.rules();
-    if (rules === this.#rules) return this.#counted;
-    this.#rules = rules;
-    this.#counted = rules
-      .map((rule, index) => ({
-        rule,
-        random: seeded(this.#source.seed, this.#rank, index),
-        nth: 0,
-      }))
-      .filter(({ rule }) => rule.worker === undefined || rule.worker === this.worker);
-    return this.#counted;
+  /** What the next connection meets, which leads to the worker of this rank. */
+  next(peer: number): ProxyConditions {
+    let conditions: ProxyConditions = {};
+    for (const { rule, nth, random } of this.#counter.hits(() => true)) {
+      const { text, action } = rule;
+      conditions = { ...conditions, ...conditionsOf(rule, random) };
+      const what = { kind: 'connection', direction: 'sent' } as const;
+      this.#injected({ ...what, rule: text, action, worker: this.#worker, peer, nth });
+    }
+    return conditions;
   }
 }

@@ -68,7 +68,7 @@ test('marks and gradients of what is unknown or over are refused', () =>
       const refused = async (head: unknown[], code: string): Promise<void> => {
         await expect(send('mark', head)).rejects.toMatchObject({ code });
       };
-      await refused(['none.1', startOf('0.p'), 'm', '1.1', [0]], 'unknown_context');
+      await refused(['9.1', startOf('0.p'), 'm', '1.1', [0]], 'unknown_context');
       await refused([id, startOf('0.p'), 'm', '1.99', [0]], 'protocol_error');
       await refused([id, startOf('0.p'), 'm', '1.1', [5]], 'protocol_error');
       const stray = send('gradient', [id, '0.p', 'm'], [tf.ones([3])]);
@@ -88,7 +88,7 @@ test.each<[string, (dy: tf.Tensor) => unknown, string]>([
   ['another shape', () => [tf.ones([4])], 'cannot be'],
   ['another type', (dy) => [tf.cast(dy, 'int32')], 'cannot be'],
   ['another number of them', (dy) => [dy, dy], 'nobody waits'],
-  ['no list', () => null, 'null'],
+  ['no list', () => null, 'gradients that are none'],
 ])('gradients that do not fit end the pass: %s', (_, body, text) =>
   clean(team, () =>
     inContext(async (id) => {

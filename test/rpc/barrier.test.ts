@@ -30,7 +30,7 @@ test('a meeting that can no longer be fails those who wait and those who come', 
   const barriers = new Barriers(members);
   const first = barriers.arrive(arrival(0));
   members.markGone(2, false);
-  barriers.checkAll();
+  barriers.gone(2);
   await expect(first).rejects.toThrow(/^unavailable: w2 is gone and cannot reach the barrier/);
   await expect(barriers.arrive(arrival(1))).rejects.toThrow(/^unavailable/);
   const pair = [0, 1].map((rank) => barriers.arrive(arrival(rank, { ranks: [0, 1] })));
@@ -42,8 +42,18 @@ test('a tolerant meeting does without those that are gone', async () => {
   const barriers = new Barriers(members);
   const waiting = [0, 1].map((rank) => barriers.arrive(arrival(rank, { isTolerant: true })));
   members.markGone(2, true);
-  barriers.checkAll();
+  barriers.gone(2);
   expect(await Promise.all(waiting)).toEqual([true, true]);
+});
+
+test('who came and died since has not come', async () => {
+  const members = three();
+  const barriers = new Barriers(members);
+  const [dead, other] = [2, 0].map((rank) => barriers.arrive(arrival(rank)));
+  members.markGone(2, false);
+  barriers.gone(2);
+  await expect(dead).rejects.toThrow(/^unavailable/);
+  await expect(other).rejects.toThrow(/^unavailable: w2 is gone and cannot reach the barrier/);
 });
 
 test('who waits too long, comes twice or is sent home is not there any more', async () => {

@@ -11,6 +11,7 @@ export const DOCUMENTS: readonly string[] = [
   'ARCHITECTURE.md',
   'FEATURES.md',
   'ERRORS.md',
+  'FAULTS.md',
   'SECURITY.md',
   'CHANGELOG.md',
   'AGENTS.md',

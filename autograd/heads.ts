@@ -1,0 +1,112 @@
+/**
+ * The fields of the messages of distributed autograd, which a peer may have made up: checked before anything is looked up
+ * or kept by them. Pure.
+ */
+import { GradwireError } from '../errors.ts';
+import { Head } from '../rpc/internal.ts';
+import { SparseSlices, tf } from '../tensor/index.ts';
+import type { ContextId } from './context-id.ts';
+import type { MessageId } from './dist-context.ts';
+import type { Gradient } from './leaves.ts';
+import type { PassStart } from './pass-share.ts';
+
+/** How a pass ends on a worker. */
+export type Outcome = 'visible' | 'dropped' | 'broken';
+
+/** Tensors of one message that need gradients. */
+export type Sent = readonly [message: MessageId, indices: readonly number[]];
+
+/** Rank of the worker that opened it, number, and what is not to be guessed. */
+const CONTEXT = /^\d{1,10}\.\d{1,16}(\.[\w-]{1,40})?$/;
+/** Longest name of a message, mark or pass, in characters. */
+const MAX_NAME = 128;
+
+/** The context of a message, the first of its fields. @throws GradwireError `protocol_error` */
+export function readContext(fields: unknown): ContextId {
+  const id = new Head(fields).text(0);
+  if (CONTEXT.test(id)) return id as ContextId;
+  throw malformed('no context in field 0');
+}
+
+/** What the meta data of a request say: its context, and what it sends. @throws GradwireError `protocol_error` */
+export function readJoined(meta: unknown): readonly [ContextId, Sent] {
+  const head = new Head(meta);
+  return [readContext(meta), [name(head, 1), head.ranks(2)]];
+}
+
+/** What the meta data of an answer say. @throws GradwireError `protocol_error` */
+export function readSent(meta: unknown): Sent {
+  const head = new Head(meta);
+  return [name(head, 0), head.ranks(1)];
+}
+
+export interface Mark {
+  readonly id: ContextId;
+  readonly start: PassStart;
+  readonly mark: string;
+  readonly sent: Sent;
+  /** Positions of those that have NaN, where that is looked for. */
+  readonly broken: readonly number[];
+}
+
+/** @throws GradwireError `protocol_error` */
+export function readMark(fields: unknown): Mark {
+  const head = new Head(fields);
+  const given = Object(head.field(1)) as Readonly<Record<keyof PassStart, unknown>>;
+  const start = new Head([given.id, given.initiator, given.timeoutMs]);
+  return {
+    id: readContext(fields),
+    start: {
+      id: name(start, 0),
+      initiator: start.rank(1),
+      retainGraph: given.retainGraph === true,
+      timeoutMs: start.limitMs(2),
+      detectAnomaly: given.detectAnomaly === true,
+    },
+    mark: name(head, 2),
+    sent: [name(head, 3), head.ranks(4)],
+    broken: head.field(5) === undefined ? [] : head.ranks(5),
+  };
+}
+
+/** A context, a pass, and the mark of a gradient or the end of the pass. @throws GradwireError `protocol_error` */
+export function readOfPass(fields: unknown): readonly [ContextId, string, string] {
+  const head = new Head(fields);
+  return [readContext(fields), name(head, 1), name(head, 2)];
+}
+
+/** @throws GradwireError `protocol_error` */
+export function readOutcome(text: string): Outcome {
+  if (text === 'visible' || text === 'dropped' || text === 'broken') return text;
+  throw malformed('a pass that ends in no known way');
+}
+
+/** The pass that is done, and why it has failed, if so. @throws GradwireError `protocol_error` */
+export function readPassDone(fields: unknown): readonly [string, unknown] {
+  const head = new Head(fields);
+  return [name(head, 0), head.field(1)];
+}
+
+/** Ranks that take part behind a worker. @throws GradwireError `protocol_error` */
+export function readRanks(answer: unknown): readonly number[] {
+  return new Head([answer]).ranks(0);
+}
+
+/** @throws GradwireError `protocol_error` */
+export function readGradients(body: unknown): readonly (Gradient | null)[] {
+  const isGradient = (entry: unknown): boolean =>
+    entry === null || entry instanceof tf.Tensor || entry instanceof SparseSlices;
+  const isSound = Array.isArray(body) && body.every(isGradient);
+  if (isSound) return body;
+  throw malformed('gradients that are none');
+}
+
+function name(head: Head, index: number): string {
+  const text = head.text(index);
+  if (text.length <= MAX_NAME) return text;
+  throw malformed('a name that is too long');
+}
+
+function malformed(what: string): GradwireError {
+  return new GradwireError('protocol_error', `a message has ${what}`, { stage: 'decode' });
+}
