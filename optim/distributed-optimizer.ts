@@ -5,11 +5,22 @@ import type { RRef, Worker } from '../rpc/index.ts';
 import { currentWorker, isRRef } from '../rpc/internal.ts';
 import { outside, type tf } from '../tensor/index.ts';
 import { LocalOptimizer } from './local-optimizer.ts';
+import { settleAll, stepAll } from './parameter-owner.ts';
 import { type OptimizerClass, optimizerName } from './rule.ts';
+
+export interface DistributedOptimizerOptions {
+  /**
+   * Each owner steps by itself, in one round trip: a step that fails on one is in force on the others, as in PyTorch. Default
+   * false: all owners or none, in two.
+   */
+  readonly relaxed?: boolean;
+}
 
 export class DistributedOptimizer<O extends object> implements Disposable {
   readonly #worker: Worker;
   readonly #locals: RRef<LocalOptimizer>[] = [];
+  readonly #isRelaxed: boolean;
+  #stepsBegun = 0;
 
   /**
    * Makes one optimizer of class `optimizer` on every worker that owns some of `parameters`. Returns at once: `step` waits
@@ -18,7 +29,13 @@ export class DistributedOptimizer<O extends object> implements Disposable {
    * @param parameters at least one, none twice; the optimizer has references of its own, these stay the caller's
    * @throws GradwireError `invalid_argument`, `not_registered` for an optimizer class without a name
    */
-  constructor(optimizer: OptimizerClass<O>, parameters: readonly RRef<tf.Variable>[], options: O) {
+  constructor(
+    optimizer: OptimizerClass<O>,
+    parameters: readonly RRef<tf.Variable>[],
+    options: O,
+    { relaxed = false }: DistributedOptimizerOptions = {},
+  ) {
+    this.#isRelaxed = relaxed;
     if (!Array.isArray(parameters) || parameters.length === 0) {
       throw new GradwireError(
         'invalid_argument',
@@ -62,18 +79,24 @@ export class DistributedOptimizer<O extends object> implements Disposable {
   }
 
   /**
-   * One update on every owner, each by its own gradients of the context; parameters without one are skipped. At most once.
-   * Updates of several trainers on one owner follow each other. PyTorch: `step`.
+   * One update on all owners or on none, each by its own gradients of the context; parameters without one are skipped. At most
+   * once. Updates of several trainers on one owner follow each other, and none is lost. PyTorch: `step`.
    *
-   * @throws GradwireError (as rejection) `unknown_context`, `context_released` before anything is updated; else the first
-   * failure, when all owners have answered
+   * @throws GradwireError (as rejection) `unknown_context`, `context_released`, or the first failure when all owners have
+   *   answered. Nothing has been updated then, unless an owner, or its last answer, was lost at the very end: the others have
+   *   made the step, and the error is that of the loss. `relaxed`, or with an optimizer that has no `prepare`, owners other
+   *   than the failed one may have made it
    */
   async step(contextId: ContextId): Promise<void> {
+    const step = this.#stepsBegun++;
+    const owners = this.#locals.map((local) => local.rpcAsync());
     // In the context, whatever the flow of the caller is: owners that have had no part in it take part now.
     await this.#worker.run(() =>
-      run(contextId, () =>
-        settleAll(this.#locals.map(async (local) => local.rpcAsync().step(contextId))),
-      ),
+      run(contextId, async () => {
+        // A single owner is all or none by itself.
+        if (!this.#isRelaxed && owners.length > 1) await stepAll(owners, contextId, step);
+        else await settleAll(owners.map(async (owner) => owner.step(contextId)));
+      }),
     );
   }
 
@@ -85,9 +108,4 @@ export class DistributedOptimizer<O extends object> implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-async function settleAll(calls: readonly Promise<unknown>[]): Promise<void> {
-  const results = await Promise.allSettled(calls);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

@@ -12,7 +12,10 @@ export {
   clipGradValue,
 } from './clip.ts';
 export { ChainedScheduler, type CombinedState, SequentialLR } from './combined-schedules.ts';
-export { DistributedOptimizer } from './distributed-optimizer.ts';
+export {
+  DistributedOptimizer,
+  type DistributedOptimizerOptions,
+} from './distributed-optimizer.ts';
 export {
   LRScheduler,
   type Moment,
@@ -31,6 +34,7 @@ export {
   pairOption,
 } from './options.ts';
 export type { ParametersOrGroups, ParamGroup, ParamGroupOptions } from './param-groups.ts';
+export type { ParameterOwner } from './parameter-owner.ts';
 export { type PlateauOptions, type PlateauState, ReduceLROnPlateau } from './reduce-on-plateau.ts';
 export { RMSprop, type RMSpropOptions } from './rmsprop.ts';
 export { Rprop, type RpropOptions } from './rprop.ts';
@@ -42,6 +46,7 @@ export {
   optimizerNamed,
   type ParameterStateDict,
   type ParamGroupDict,
+  type PreparedStep,
   registerOptimizer,
   type StateDict,
   type TensorState,

@@ -12,7 +12,8 @@ import {
   ParamGroups,
 } from './param-groups.ts';
 import { ParameterSlot, prepareSlots, saveSlots } from './parameter-state.ts';
-import type { Gradients, Optimizer, StateDict } from './rule.ts';
+import { prepareWork } from './prepared-step.ts';
+import type { Gradients, Optimizer, PreparedStep, StateDict } from './rule.ts';
 import type { UpdateRule } from './update-rule.ts';
 
 /** An optimizer by an update rule. To add one of your own, extend it and `registerOptimizer`. */
@@ -60,6 +61,18 @@ export class RuleOptimizer<O extends object> implements Optimizer {
         });
       }
     });
+  }
+
+  /** See `Optimizer.prepare`. */
+  prepare(gradients: Gradients): PreparedStep {
+    this.#checkUsable();
+    const prepared = prepareWork(this.#rule, this.#plan(gradients));
+    const commit = (): void => {
+      if (this.#isDisposed) prepared.abort();
+      this.#checkUsable();
+      prepared.commit();
+    };
+    return { commit, abort: prepared.abort };
   }
 
   async stateDict(): Promise<StateDict> {

@@ -40,6 +40,14 @@ export interface StateDict {
   readonly paramGroups: readonly ParamGroupDict[];
 }
 
+/** A step that is computed and not yet in force. */
+export interface PreparedStep {
+  /** Puts it in force, on top of what other steps have done since. Once, and not after `abort`. */
+  commit(): void;
+  /** Frees what it holds. Idempotent. */
+  abort(): void;
+}
+
 /**
  * Updates parameters in place (`Variable.assign`, so graphs that saved the old values stay right). It never owns gradients,
  * so there is no `zero_grad`: each context has gradients of its own. PyTorch: `torch.optim.Optimizer`.
@@ -53,6 +61,15 @@ export interface Optimizer {
    *   take, or options that make no sense; `tensor_freed` for a freed gradient or parameter; nothing has been updated then
    */
   step(gradients: Gradients): void;
+
+  /**
+   * Does all of a step that may fail, with nothing visible; the gradients may be freed once it returns. Takes the memory of
+   * what it will change. An optimizer without it, or a class that overrides `step` alone, does everything in the second phase of
+   * a distributed step.
+   *
+   * @throws as `step`
+   */
+  prepare?(gradients: Gradients): PreparedStep;
 
   /** A snapshot of options and state as of this call; later steps do not change it. PyTorch: `state_dict`. */
   stateDict(): Promise<StateDict>;

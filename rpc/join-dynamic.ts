@@ -37,6 +37,7 @@ export async function joinDynamic(joining: Joining): Promise<WorkerNode> {
       await worker.shutdown({ graceful: false });
       throw error;
     }
+    node.ready?.();
     return worker;
   } catch (error) {
     for (const connection of early) connection.close();

@@ -21,6 +21,7 @@ export async function joinStatic(joining: Joining): Promise<WorkerNode> {
       await worker.shutdown({ graceful: false });
       throw error;
     }
+    node.ready?.();
     return worker;
   } catch (error) {
     early.close();

@@ -110,6 +110,8 @@ export interface TransportNode {
    * @param liveness to be told with it, see `Member.liveness`; given if the transport `carriesLiveness`
    */
   join(timeoutMs: number, liveness?: string): Promise<readonly Member[]>;
+  /** The worker has joined its group and can be called: for those who ask from outside. */
+  ready?(): void;
   dial(member: Member, timeoutMs: number): Promise<Connection>;
   /** The secret of the run, once the group was joined: who watches a worker proves that it knows it. */
   readonly secret?: string | undefined;

@@ -31,8 +31,9 @@ export interface ListenOptions {
 interface Guest {
   socket: Socket;
   readonly address: string;
-  /** Ends the connection; undefined: it is no stranger's. */
-  patience: NodeJS.Timeout | undefined;
+  isStranger: boolean;
+  /** Ends the connection of a stranger. */
+  readonly patience: NodeJS.Timeout;
 }
 
 export class Listener {
@@ -63,6 +64,11 @@ export class Listener {
   /** Whoever is at the other end of that connection is no stranger any more. */
   admit(address: string | undefined, port: number | undefined): void {
     this.#guests.admit(keyOf(address, port));
+  }
+
+  /** That connection may stay, although it is a stranger's. */
+  tolerate(address: string | undefined, port: number | undefined): void {
+    this.#guests.tolerate(keyOf(address, port));
   }
 
   /** Takes no new connections. Resolves when all are over. */
@@ -104,6 +110,7 @@ class Guests {
     const guest: Guest = {
       socket,
       address,
+      isStranger: true,
       patience: patience(() => guest, this.#patienceMs),
     };
     this.#strangersOf.set(address, others + 1);
@@ -124,13 +131,17 @@ class Guests {
 
   admit(key: string): void {
     const guest = this.#all.get(key);
-    if (guest?.patience === undefined) return;
+    if (guest?.isStranger !== true) return;
     clearTimeout(guest.patience);
-    guest.patience = undefined;
+    guest.isStranger = false;
     this.#strangers--;
     const left = (this.#strangersOf.get(guest.address) ?? 1) - 1;
     if (left === 0) this.#strangersOf.delete(guest.address);
     else this.#strangersOf.set(guest.address, left);
+  }
+
+  tolerate(key: string): void {
+    clearTimeout(this.#all.get(key)?.patience);
   }
 
   cut(): void {

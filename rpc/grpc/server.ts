@@ -17,18 +17,21 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { GradwireError, isGradwireError } from '../../errors.ts';
-import { sameToken } from '../security.ts';
 import type { TlsCredentials } from '../tls-credentials.ts';
 import type { Connection, Rendezvous } from '../transport.ts';
 import { GrpcConnection } from './connection.ts';
+import { Gate } from './gate.ts';
 import type { JoinReply, JoinRequest } from './gen/gradwire_pb.ts';
+import { Health, isHealth } from './health.ts';
 import { Listener } from './listener.ts';
-import { JOIN, METADATA, OPEN, PROTOCOL, SERVER_OPTIONS, WINDOW_BYTES } from './service.ts';
+import { JOIN, METADATA, OPEN, SERVER_OPTIONS, WINDOW_BYTES } from './service.ts';
 
 /** How long answers may hold up the end of the server. */
 const CLOSE_GRACE_MS = 500;
 /** What timers can count. */
 const MAX_PATIENCE_MS = 2 ** 31 - 1;
+/** Connections that one rank may have at a time: one, and those that a broken or refused one leaves behind for a while. */
+const MAX_STREAMS_OF_RANK = 8;
 
 export interface GrpcServerOptions {
   readonly host: string;
@@ -45,31 +48,41 @@ export class GrpcServer {
   readonly port: number;
   readonly #listener: Listener;
   readonly #server: Server;
+  readonly #health: Health;
 
-  private constructor(listener: Listener, server: Server) {
+  private constructor(listener: Listener, server: Server, health: Health) {
     this.#listener = listener;
     this.#server = server;
+    this.#health = health;
     this.port = listener.port;
   }
 
   /** @throws GradwireError `address_in_use` */
   static async listen(options: GrpcServerOptions): Promise<GrpcServer> {
-    const admit = (call: ServerInterceptingCallInterface): void => {
-      const { remoteAddress, remotePort } = call.getConnectionInfo();
-      listener.admit(remoteAddress, remotePort);
+    const door = {
+      admit: (call: ConnectionInfo) => listener.admit(call.remoteAddress, call.remotePort),
+      tolerate: (call: ConnectionInfo) => listener.tolerate(call.remoteAddress, call.remotePort),
     };
-    const server = makeServer(options, admit);
+    const health = new Health();
+    const server = makeServer(options, door);
+    health.serve(server);
     // TLS is spoken below: what is injected has been decrypted, and its certificate accepted.
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
     widenWindows(server);
     const { host, port, tls } = options;
     const take = (socket: Socket): void => injector.injectConnection(socket);
     const listener = await Listener.listen({ host, port, tls, take });
-    return new GrpcServer(listener, server);
+    return new GrpcServer(listener, server, health);
+  }
+
+  /** Its worker has joined: those who ask for its health hear so. */
+  joined(): void {
+    this.#health.joined();
   }
 
   /** Sends the answers that are under way, then cuts what is left. */
   async close(): Promise<void> {
+    this.#health.close();
     const closed = this.#listener.close();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, CLOSE_GRACE_MS);
@@ -84,23 +97,36 @@ export class GrpcServer {
   }
 }
 
-function makeServer(
-  options: GrpcServerOptions,
-  admit: (call: ServerInterceptingCallInterface) => void,
-): Server {
+type ConnectionInfo = ReturnType<ServerInterceptingCallInterface['getConnectionInfo']>;
+
+/** What becomes of the connection of a call. */
+interface Door {
+  /** It is a member's. */
+  admit(connection: ConnectionInfo): void;
+  /** It may stay, as a stranger's. */
+  tolerate(connection: ConnectionInfo): void;
+}
+
+function makeServer(options: GrpcServerOptions, door: Door): Server {
+  const gate = new Gate(options.token);
   const server = new Server({
     ...SERVER_OPTIONS,
     interceptors: [
-      (_method, call) =>
+      ({ path }, call) =>
         new ServerInterceptingCall(call, {
           start: (next) =>
             next({
               onReceiveMetadata: (metadata, proceed) => {
-                const refusal = refuse(metadata, options.token());
+                const connection = call.getConnectionInfo();
+                if (isHealth(path)) {
+                  door.tolerate(connection);
+                  return proceed(metadata);
+                }
+                const refusal = gate.refusal(metadata, connection.remoteAddress);
                 if (refusal !== undefined) {
                   return call.sendStatus({ code: status.UNAUTHENTICATED, details: refusal });
                 }
-                admit(call);
+                door.admit(connection);
                 proceed(metadata);
               },
             }),
@@ -119,24 +145,27 @@ function makeServer(
     JOIN.requestDeserialize,
     'unary',
   );
+  const streams = new Map<number, number>();
   const open = (stream: ServerDuplexStream<Buffer, Buffer>): void => {
     const rank = Number(stream.metadata.get(METADATA.rank)[0]);
     const incarnation = String(stream.metadata.get(METADATA.incarnation)[0]);
+    const others = streams.get(rank) ?? 0;
+    if (others >= MAX_STREAMS_OF_RANK) {
+      const details = `${others} connections of rank ${rank} are open`;
+      stream.emit('error', { code: status.RESOURCE_EXHAUSTED, details });
+      return;
+    }
+    streams.set(rank, others + 1);
+    const release = (): void => {
+      const left = (streams.get(rank) ?? 1) - 1;
+      if (left === 0) streams.delete(rank);
+      else streams.set(rank, left);
+    };
     stream.sendMetadata(new Metadata());
-    options.accept(new GrpcConnection(stream, { rank, incarnation }));
+    options.accept(new GrpcConnection(stream, { rank, incarnation }, release));
   };
   server.register(OPEN.path, open, OPEN.responseSerialize, OPEN.requestDeserialize, 'bidi');
   return server;
-}
-
-function refuse(metadata: Metadata, token: string | undefined): string | undefined {
-  const given = metadata.get(METADATA.token)[0];
-  if (token === undefined || given === undefined || !sameToken(String(given), token)) {
-    return 'the token of the run is missing or wrong';
-  }
-  const protocol = metadata.get(METADATA.protocol)[0];
-  if (protocol === PROTOCOL) return undefined;
-  return `this worker speaks protocol ${PROTOCOL}, the caller ${protocol}: use the same gradwire everywhere`;
 }
 
 /** The group's answer to one worker; refusals are answers too. */

@@ -41,7 +41,14 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.service_config_disable_resolution': 1,
 };
 
+/** Streams of one connection: a worker has one, or asks to join. */
+const MAX_STREAMS = 256;
+/** What Node's http2 may hold for one connection, in MB, beyond which it takes no new streams. */
+const MAX_SESSION_MB = 64;
+
 export const SERVER_OPTIONS: ChannelOptions = {
+  'grpc.max_concurrent_streams': MAX_STREAMS,
+  'grpc-node.max_session_memory': MAX_SESSION_MB,
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.enable_channelz': 0,
 };

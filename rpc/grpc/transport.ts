@@ -93,6 +93,10 @@ class GrpcNode implements TransportNode {
     );
   }
 
+  ready(): void {
+    this.#server.joined();
+  }
+
   async dial(member: Member, timeoutMs: number): Promise<Connection> {
     const client = clientTo(member.address, this.#options.tls);
     try {
