@@ -33,7 +33,7 @@ interface Guest {
   readonly address: string;
   isStranger: boolean;
   /** Ends the connection of a stranger. */
-  readonly patience: NodeJS.Timeout;
+  patience: NodeJS.Timeout;
 }
 
 export class Listener {
