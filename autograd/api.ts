@@ -8,14 +8,25 @@ import { Graph } from './graph.ts';
 import { type Gradient, markWanted } from './leaves.ts';
 import { type AutogradShare, shareOf } from './plugin.ts';
 
+export interface ContextOptions {
+  /**
+   * Whether gradients are taken of gradients that `tf.grads` and its like make inside, on any worker (a gradient penalty).
+   * The gradients of `backward` itself are constants. Costs a node for each saved tensor. Default: false.
+   */
+  readonly higherOrder?: boolean;
+}
+
 /**
  * Runs `fn` in a new distributed autograd context: operations and calls in it are recorded, here and on every worker that
  * the calls reach. At its end everything of the context is freed on all of them: tensors made inside that are not
  * returned or kept, gradients, saved tensors. PyTorch: `dist_autograd.context`.
  */
-export async function context<R>(fn: (contextId: ContextId) => R | Promise<R>): Promise<R> {
+export async function context<R>(
+  fn: (contextId: ContextId) => R | Promise<R>,
+  options: ContextOptions = {},
+): Promise<R> {
   const { contexts } = currentShare();
-  const { id, graph } = contexts.create();
+  const { id, graph } = contexts.create(options);
   try {
     const result = await graph.run(() => fn(id));
     // What is returned belongs to whoever surrounds: a handler, another context, or the caller.

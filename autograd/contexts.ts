@@ -7,6 +7,7 @@ import { GradwireError } from '../errors.ts';
 import { BoundedSet, type WorkerCore } from '../rpc/internal.ts';
 import { type ContextId, contextId, countOf, initiatorOf } from './context-id.ts';
 import { DistContext } from './dist-context.ts';
+import type { GraphOptions } from './graph.ts';
 import { readContext } from './heads.ts';
 
 /** Contexts that are over are remembered, so that a late message cannot bring one back. */
@@ -36,18 +37,25 @@ export class Contexts {
     return this.#alive.size;
   }
 
+  /** Passes under way of which this worker has a share. */
+  get passCount(): number {
+    let count = 0;
+    for (const { passes } of this.#alive.values()) count += passes.size;
+    return count;
+  }
+
   /** Opens a context here. */
-  create(): DistContext {
-    return this.#add(contextId(this.#worker.info.id, this.#count++), undefined);
+  create(options: GraphOptions = {}): DistContext {
+    return this.#add(contextId(this.#worker.info.id, this.#count++), undefined, options);
   }
 
   /** The context of that id, which a message from `peer` brings; known here or not. @throws GradwireError `context_released` */
-  join(id: ContextId, peer: number): DistContext {
+  join(id: ContextId, peer: number, options: GraphOptions = {}): DistContext {
     const known = this.#alive.get(id);
     if (known !== undefined) return known;
     if (this.#refused.has(broughtBy(id, peer))) throw released(id);
     this.#refuseOver(id);
-    return this.#add(id, peer);
+    return this.#add(id, peer, options);
   }
 
   find(id: ContextId): DistContext | undefined {
@@ -102,8 +110,8 @@ export class Contexts {
     this.#alive.clear();
   }
 
-  #add(id: ContextId, broughtBy: number | undefined): DistContext {
-    const context = new DistContext(id, this.#worker.info.id, broughtBy);
+  #add(id: ContextId, broughtBy: number | undefined, options: GraphOptions): DistContext {
+    const context = new DistContext(id, { self: this.#worker.info.id, broughtBy, options });
     this.#alive.set(id, context);
     return context;
   }

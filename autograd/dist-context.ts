@@ -5,7 +5,7 @@
 import { GradwireError } from '../errors.ts';
 import type { tf } from '../tensor/index.ts';
 import type { ContextId } from './context-id.ts';
-import { Graph } from './graph.ts';
+import { Graph, type GraphOptions } from './graph.ts';
 import { PassShare, type PassStart } from './pass-share.ts';
 
 /** Names one message that carried tensors of the context, for both its ends. */
@@ -23,6 +23,13 @@ export interface Origin {
 interface Sent {
   readonly peer: number;
   readonly tensors: readonly tf.Tensor[];
+}
+
+/** Whose share it is. */
+interface ContextPlace {
+  readonly self: number;
+  readonly broughtBy: number | undefined;
+  readonly options: GraphOptions;
 }
 
 const contexts = new WeakMap<Graph, DistContext>();
@@ -46,11 +53,11 @@ export class DistContext {
   readonly #received = new Map<number, Origin>();
   #messages = 0;
 
-  constructor(id: ContextId, self: number, broughtBy: number | undefined) {
+  constructor(id: ContextId, { self, broughtBy, options }: ContextPlace) {
     this.id = id;
     this.broughtBy = broughtBy;
     this.#self = self;
-    this.graph = new Graph(id);
+    this.graph = new Graph(id, options);
     contexts.set(this.graph, this);
   }
 
@@ -88,6 +95,16 @@ export class DistContext {
       this.graph.leaf(tensor);
       this.#received.set(tensor.id, { peer, message, index });
     }
+  }
+
+  /** Messages of this worker whose tensors depend on anything here, with all their tensors. */
+  get sentMessages(): ReadonlyMap<MessageId, Sent> {
+    return this.#sent;
+  }
+
+  /** Where received tensors that gradients go back for came from, by their id. */
+  get received(): ReadonlyMap<number, Origin> {
+    return this.#received;
   }
 
   /** Tensors of a message that this worker sent to `peer`; undefined if it sent none like that. */

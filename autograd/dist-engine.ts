@@ -5,9 +5,11 @@
  * 1. Marks. The initiator walks from its roots to the tensors it received, and tells their senders which of them will
  *    get a gradient (ids alone). Each goes on from there in the same way, and answers when all that it told have. Now
  *    every worker knows exactly which gradients will come. (PyTorch's FAST mode assumes that every result gets one.)
+ *    See mark-phase.ts.
  * 2. Gradients. The initiator feeds its roots. Whenever the gradients for one received message are complete they go back
- *    to its sender, which feeds them. A worker whose share is done says so to the initiator.
- * 3. End. When all shares are done the initiator lets them become visible; if one has failed, or its worker is gone, or
+ *    to its sender, which feeds them. A worker whose share is done says so to the initiator; one that has no gradients of
+ *    its own is over with the pass then.
+ * 3. End. When all shares are done the initiator lets the rest become visible; if one has failed, or its worker is gone, or
  *    the time is over, all drop theirs: whoever drops its share tells those that it had passed marks on to, so that the
  *    word also reaches workers that the initiator has not heard of yet, and never before their marks. Should a worker
  *    die while the gradients become visible, the context itself ends, on all that took part.
@@ -21,20 +23,13 @@ import { type BackwardOptions, checkRoots, startOf } from './backward-arguments.
 import type { ContextId } from './context-id.ts';
 import type { Contexts } from './contexts.ts';
 import { type DistContext, makerOf } from './dist-context.ts';
-import {
-  type Mark,
-  type Outcome,
-  readGradients,
-  readMark,
-  readOfPass,
-  readOutcome,
-  readPassDone,
-  readRanks,
-} from './heads.ts';
+import { type Outcome, readGradients, readOfPass, readOutcome, readPassDone } from './heads.ts';
 import type { Gradient } from './leaves.ts';
+import { MarkPhase } from './mark-phase.ts';
 import { failedOn, Participants } from './participants.ts';
 import { checkFinish, expectedOf } from './pass-claims.ts';
-import type { Debt, OutgoingMark, PassShare, PassStart } from './pass-share.ts';
+import { ask } from './pass-messages.ts';
+import type { Debt, PassShare, PassStart } from './pass-share.ts';
 
 /** How long a pass may run without a pause, in ms; an operation is not interrupted. */
 const BUDGET_MS = 4;
@@ -44,6 +39,7 @@ type Gradients = readonly (Gradient | null)[];
 export class DistEngine {
   readonly #worker: WorkerCore;
   readonly #contexts: Contexts;
+  readonly #marks: MarkPhase;
   /** Passes that this worker has started, by id. */
   readonly #started = new Map<string, Participants>();
   #count = 0;
@@ -51,13 +47,15 @@ export class DistEngine {
   constructor(worker: WorkerCore, contexts: Contexts) {
     this.#worker = worker;
     this.#contexts = contexts;
+    this.#marks = new MarkPhase(worker, contexts);
     const { endpoint } = worker;
-    endpoint.handle('mark', ({ head, peer }) => this.#marked(readMark(head), peer));
     endpoint.handle('gradient', (request) => this.#gradient(request));
     endpoint.handle('passDone', ({ head, peer }) => {
-      const [pass, failure] = readPassDone(head);
+      const [pass, failure, hasGradients] = readPassDone(head);
       const participants = this.#started.get(pass);
-      if (participants?.ranks.has(peer)) participants.done(peer, failure);
+      if (!participants?.ranks.has(peer)) return;
+      participants.done(peer, failure);
+      if (!hasGradients) participants.finished.add(peer);
     });
     endpoint.handle('finish', ({ head, peer }) => {
       const [id, pass, end] = readOfPass(head);
@@ -92,13 +90,13 @@ export class DistEngine {
     try {
       const share = context.pass(start);
       const marks = share.mark(undefined, roots);
-      participants.add(await participants.orFailure(this.#passOn(context, start, marks)));
+      participants.add(await participants.orFailure(this.#marks.passOn(context, start, marks)));
       this.#begin(context, share);
       share.start(roots, gradients);
-      this.#proceed(share);
+      this.#proceed(context, share);
       await participants.allDone();
       outcome = 'broken';
-      await participants.orFailure(this.#commitAll(context, start, participants.ranks));
+      await participants.orFailure(this.#commitAll(context, start, participants.toFinish));
     } catch (error) {
       context.onRelease.delete(released);
       this.#drop(context, start.id, { outcome, others: participants.ranks });
@@ -115,38 +113,7 @@ export class DistEngine {
     for (const participants of this.#started.values()) participants.lost(rank);
   }
 
-  /** Step 1, at any worker: tells the senders; resolves with the ranks of all that now take part behind them. */
-  async #passOn(
-    context: DistContext,
-    start: PassStart,
-    marks: readonly OutgoingMark[],
-  ): Promise<readonly number[]> {
-    const told = marks.map(async ({ debt, message, indices, broken }) => {
-      const head = [context.id, start, debt.mark, message, indices, broken];
-      try {
-        return readRanks(await this.#ask(debt.peer, start, { kind: 'mark', head }));
-      } catch (error) {
-        throw failedOn(this.#worker.nameOf(debt.peer), asError(error));
-      }
-    });
-    return (await Promise.all(told)).flat();
-  }
-
-  async #marked({ id, start, mark, sent, broken }: Mark, peer: number): Promise<readonly number[]> {
-    const context = this.#contexts.get(id);
-    const [message] = sent;
-    const roots = context.sent(peer, ...sent);
-    if (roots === undefined || makerOf(start.id) !== start.initiator) {
-      throw new GradwireError('protocol_error', `no message ${message} was sent in context ${id}`);
-    }
-    const share = context.pass(start);
-    share.markers.add(peer);
-    const marks = share.mark(expectedOf(peer, mark), roots, broken);
-    const behind = await this.#passOn(context, start, marks);
-    return [this.#worker.info.id, ...behind];
-  }
-
-  /** Step 2: gradients have come. Answered at once: the work that they cause is no part of the call. */
+  /** Step 2: gradients have come. What they cause is no part of the call: it fails the pass, not the message. */
   #gradient({ head, body, peer, scope, takeScope }: Incoming): null {
     const [id, pass, name] = readOfPass(head);
     const mark = expectedOf(peer, name);
@@ -155,7 +122,7 @@ export class DistEngine {
     if (share === undefined)
       throw new GradwireError('protocol_error', `no pass ${pass} is under way`);
     takeScope();
-    outside(() => setImmediate(() => this.#feed(context, share, { mark, body, scope })));
+    outside(() => this.#feed(context, share, { mark, body, scope }));
     return null;
   }
 
@@ -167,7 +134,7 @@ export class DistEngine {
     try {
       this.#begin(context, share);
       share.feed(mark, readGradients(body));
-      this.#proceed(share);
+      this.#proceed(context, share);
     } catch (error) {
       this.#report(share, error);
     } finally {
@@ -186,24 +153,32 @@ export class DistEngine {
     { debt, gradients }: { debt: Debt; gradients: Gradients },
   ): void {
     const head = [context.id, share.about.id, debt.mark];
-    this.#ask(debt.peer, share.about, { kind: 'gradient', head, body: gradients }).catch((error) =>
-      this.#report(share, error),
-    );
+    const message = { kind: 'gradient', head, body: gradients } as const;
+    ask(this.#worker, debt.peer, share.about, message).catch((error) => this.#report(share, error));
   }
 
   /** Runs what is ready, leaving the event loop to others every few milliseconds. */
-  #proceed(share: PassShare): void {
+  #proceed(context: DistContext, share: PassShare): void {
     if (share.isDisposed || share.isScheduled) return;
     if (share.proceed(BUDGET_MS)) {
       share.isScheduled = true;
-      outside(() => setImmediate(() => this.#resume(share)));
-    } else if (share.isDone) this.#report(share, undefined);
+      outside(() => setImmediate(() => this.#resume(context, share)));
+    } else if (share.isDone) this.#done(context, share);
   }
 
-  #resume(share: PassShare): void {
+  /** A share without gradients of its own has nothing that could become visible, and is over with its part of the work. */
+  #done(context: DistContext, share: PassShare): void {
+    const { id, initiator } = share.about;
+    if (share.hasGradients || initiator === this.#worker.info.id)
+      return this.#report(share, undefined);
+    this.#finish(context.id, id, 'visible');
+    this.#worker.endpoint.notify(initiator, 'passDone', [id, null, false]);
+  }
+
+  #resume(context: DistContext, share: PassShare): void {
     share.isScheduled = false;
     try {
-      this.#proceed(share);
+      this.#proceed(context, share);
     } catch (error) {
       this.#report(share, error);
     }
@@ -221,13 +196,13 @@ export class DistEngine {
   async #commitAll(
     context: DistContext,
     start: PassStart,
-    ranks: ReadonlySet<number>,
+    ranks: readonly number[],
   ): Promise<void> {
     const head = [context.id, start.id, 'visible'];
-    const told = [...ranks].map(async (rank) => {
+    const told = ranks.map(async (rank) => {
       try {
         if (rank === this.#worker.info.id) this.#finish(context.id, start.id, 'visible');
-        else await this.#ask(rank, start, { kind: 'finish', head });
+        else await ask(this.#worker, rank, start, { kind: 'finish', head });
       } catch (error) {
         throw failedOn(this.#worker.nameOf(rank), asError(error));
       }
@@ -267,24 +242,6 @@ export class DistEngine {
     for (const peer of peers) endpoint.notify(peer, 'finish', [context.id, pass, outcome], [pass]);
     const isOurs = share !== undefined || context.committed.has(pass) || makerOf(pass) === info.id;
     if (outcome === 'broken' && isOurs) this.#contexts.release(context.id);
-  }
-
-  /** Sends a message of a pass, in order with the others of that pass. */
-  #ask(
-    peer: number,
-    { id, timeoutMs }: PassStart,
-    {
-      kind,
-      head,
-      body = null,
-    }: { kind: 'mark' | 'gradient' | 'finish'; head: unknown; body?: unknown },
-  ): Promise<unknown> {
-    const { endpoint } = this.#worker;
-    const what = `${kind} of backward`;
-    const order = [id];
-    return outside(async () =>
-      endpoint.request({ peer, kind, head, body, bodyName: 'gradients', what, timeoutMs, order }),
-    );
   }
 }
 

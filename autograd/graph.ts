@@ -67,11 +67,13 @@ export class Graph {
   readonly #whole = new Map<tf.Variable | tf.Tensor, tf.Tensor>();
   /** For passes alone. */
   readonly tape: Tape;
+  readonly isHigherOrder: boolean;
   #isReleased = false;
 
   constructor(id: string, options: GraphOptions = {}) {
     this.id = id;
-    this.tape = new Recording(this, options.higherOrder ?? false);
+    this.isHigherOrder = options.higherOrder ?? false;
+    this.tape = new Recording(this, this.isHigherOrder);
   }
 
   /** The graph of the current flow, recording or not; a released one too, as long as code runs in it. */

@@ -28,10 +28,14 @@ export function readContext(fields: unknown): ContextId {
   throw malformed('no context in field 0');
 }
 
-/** What the meta data of a request say: its context, and what it sends. @throws GradwireError `protocol_error` */
-export function readJoined(meta: unknown): readonly [ContextId, Sent] {
+/**
+ * What the meta data of a request say: its context, what it sends, and whether gradients are taken of gradients.
+ *
+ * @throws GradwireError `protocol_error`
+ */
+export function readJoined(meta: unknown): readonly [ContextId, Sent, boolean] {
   const head = new Head(meta);
-  return [readContext(meta), [name(head, 1), head.ranks(2)]];
+  return [readContext(meta), [name(head, 1), head.ranks(2)], head.flag(3)];
 }
 
 /** What the meta data of an answer say. @throws GradwireError `protocol_error` */
@@ -40,13 +44,18 @@ export function readSent(meta: unknown): Sent {
   return [name(head, 0), head.ranks(1)];
 }
 
-export interface Mark {
-  readonly id: ContextId;
-  readonly start: PassStart;
+/** That some of what was sent will get a gradient, under a name. */
+export interface Marked {
   readonly mark: string;
   readonly sent: Sent;
   /** Positions of those that have NaN, where that is looked for. */
   readonly broken: readonly number[];
+}
+
+/** The same, as it is told of a pass. */
+export interface Mark extends Marked {
+  readonly id: ContextId;
+  readonly start: PassStart;
 }
 
 /** @throws GradwireError `protocol_error` */
@@ -63,10 +72,13 @@ export function readMark(fields: unknown): Mark {
       timeoutMs: start.limitMs(2),
       detectAnomaly: given.detectAnomaly === true,
     },
-    mark: name(head, 2),
-    sent: [name(head, 3), head.ranks(4)],
-    broken: head.field(5) === undefined ? [] : head.ranks(5),
+    ...readMarked(head, 2),
   };
+}
+
+function readMarked(head: Head, from: number): Marked {
+  const broken = head.field(from + 3) === undefined ? [] : head.ranks(from + 3);
+  return { mark: name(head, from), sent: [name(head, from + 1), head.ranks(from + 2)], broken };
 }
 
 /** A context, a pass, and the mark of a gradient or the end of the pass. @throws GradwireError `protocol_error` */
@@ -81,15 +93,24 @@ export function readOutcome(text: string): Outcome {
   throw malformed('a pass that ends in no known way');
 }
 
-/** The pass that is done, and why it has failed, if so. @throws GradwireError `protocol_error` */
-export function readPassDone(fields: unknown): readonly [string, unknown] {
+/**
+ * The pass that is done, why it has failed, if so, and whether there is anything to be made visible.
+ *
+ * @throws GradwireError `protocol_error`
+ */
+export function readPassDone(fields: unknown): readonly [string, unknown, boolean] {
   const head = new Head(fields);
-  return [name(head, 0), head.field(1)];
+  return [name(head, 0), head.field(1), head.field(2) !== false];
 }
 
-/** Ranks that take part behind a worker. @throws GradwireError `protocol_error` */
-export function readRanks(answer: unknown): readonly number[] {
-  return new Head([answer]).ranks(0);
+/**
+ * Ranks that take part behind a worker, and the marks that it has for the one that it answers.
+ *
+ * @throws GradwireError `protocol_error`
+ */
+export function readMarkAnswer(answer: unknown): readonly [readonly number[], readonly Marked[]] {
+  const head = new Head(answer);
+  return [head.ranks(0), head.list(1).map((fields) => readMarked(new Head(fields), 0))];
 }
 
 /** @throws GradwireError `protocol_error` */

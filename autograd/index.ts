@@ -2,6 +2,7 @@
 /** Distributed autograd. PyTorch: `torch.distributed.autograd`. Loading it makes workers record. */
 export {
   backward,
+  type ContextOptions,
   context,
   type GradientsOptions,
   getGradients,

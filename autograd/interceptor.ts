@@ -27,7 +27,7 @@ export class AutogradInterceptor implements Interceptor {
     const context = this.#contexts.current();
     if (context === undefined) return undefined;
     return {
-      meta: [context.id, ...context.send(peer, tensors)],
+      meta: [context.id, ...context.send(peer, tensors), context.graph.isHigherOrder],
       answered: (meta, results) => {
         if (meta != null) context.receive(peer, readSent(meta), results);
       },
@@ -35,8 +35,8 @@ export class AutogradInterceptor implements Interceptor {
   }
 
   incoming({ peer, tensors }: CallView, meta: unknown): IncomingTrace {
-    const [id, sent] = readJoined(meta);
-    const context = this.#contexts.join(id, peer);
+    const [id, sent, higherOrder] = readJoined(meta);
+    const context = this.#contexts.join(id, peer, { higherOrder });
     context.receive(peer, sent, tensors);
     return {
       run: (work) => context.graph.run(work),

@@ -7,6 +7,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Participants {
   readonly ranks: Set<number> = new Set();
+  /** Those that have nothing to show and are over with the pass. */
+  readonly finished: Set<number> = new Set();
   readonly #done = new Set<number>();
   readonly #nameOf: (rank: number) => string;
   readonly #timer: NodeJS.Timeout;
@@ -32,6 +34,11 @@ export class Participants {
 
   add(ranks: Iterable<number>): void {
     for (const rank of ranks) this.ranks.add(rank);
+  }
+
+  /** Those that wait for the word that their gradients may become visible. */
+  get toFinish(): readonly number[] {
+    return [...this.ranks].filter((rank) => !this.finished.has(rank));
   }
 
   /** @param failure what its share failed with, as `toWire` made it; null if it is done */

@@ -154,6 +154,11 @@ export class PassShare {
     return this.#pass?.isDone === true && this.#expected.size === 0;
   }
 
+  /** Whether there is anything that could become visible. */
+  get hasGradients(): boolean {
+    return this.#pass?.hasGradients === true;
+  }
+
   /** Makes the gradients visible. */
   commit(): void {
     this.#running().commit();

@@ -10,7 +10,7 @@
  * Each gradient has one owner: the slot of its tensor, until it is used up or handed over.
  */
 import { GradwireError } from '../errors.ts';
-import { enterFrame, type Frame, frameSlot, type TapeNode, tf } from '../tensor/index.ts';
+import { enterFrame, type Frame, frameSlot, tf } from '../tensor/index.ts';
 import { assertFits, copyOf, densified, sumOf } from './gradient-sums.ts';
 import type { Graph } from './graph.ts';
 import { afterHooks, type Gradient, hasHooks, isSparse, runPostHooks } from './leaves.ts';
@@ -72,7 +72,7 @@ export class Pass {
     }
     for (let index = unexplored.pop(); index !== undefined; index = unexplored.pop()) {
       const node = this.#tape.node(index);
-      this.#assertRunnable(index, node);
+      this.#tape.assertRunnable(index);
       for (const [, input] of this.#tape.wantedInputs(node)) this.#expect(input, unexplored);
     }
   }
@@ -80,6 +80,13 @@ export class Pass {
   /** Whether all gradients have come and every reached node has run. */
   get isDone(): boolean {
     return this.#unsettled === 0 && !this.#isDisposed;
+  }
+
+  /** Whether a Variable has got one. */
+  get hasGradients(): boolean {
+    return [...this.#slots.values()].some(
+      (slot) => slot.origin === VARIABLE && slot.gradient !== null,
+    );
   }
 
   /**
@@ -260,7 +267,7 @@ export class Pass {
     try {
       if (dys.every((dy) => dy === null)) return [];
       // Another pass over the same graph may have freed it since this one began.
-      this.#assertRunnable(index, node);
+      this.#tape.assertRunnable(index);
       const inputs = wanted.map(([name, input]) => {
         const slot = this.#slots.get(input.id);
         return { name, input, isSparse: slot !== undefined && this.#mayBeSparse(slot) };
@@ -273,21 +280,6 @@ export class Pass {
       return dxs;
     } finally {
       for (const dy of dys) dy?.dispose();
-    }
-  }
-
-  #assertRunnable(index: number, node: TapeNode): void {
-    if (this.#tape.isFreed(index)) {
-      throw new GradwireError(
-        'graph_freed',
-        'an earlier backward pass freed this graph; give that pass retainGraph: true',
-      );
-    }
-    if (node.gradient === undefined) {
-      throw new GradwireError(
-        'no_gradient',
-        `no gradient is registered for the operation ${node.kernelName}`,
-      );
     }
   }
 }

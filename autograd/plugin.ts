@@ -29,7 +29,7 @@ addPlugin((worker) => {
     },
     debugInfo: () => ({
       'autograd.numContexts': contexts.size,
-      'autograd.numCurrentBackwardPasses': engine.startedCount,
+      'autograd.numCurrentBackwardPasses': contexts.passCount,
     }),
     close: () => contexts.close(),
   };

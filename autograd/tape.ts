@@ -2,6 +2,7 @@
  * The record of one graph: operations whose gradients may be wanted, and where each tensor comes from. Everything else
  * is dropped when tfjs hands it over, and its saved tensors are freed at once. Knows nothing of passes or frames.
  */
+import { GradwireError } from '../errors.ts';
 import {
   claim,
   isInsideKernel,
@@ -96,6 +97,22 @@ export abstract class Tape implements Recorder {
 
   isFreed(index: number): boolean {
     return this.#freed.has(index);
+  }
+
+  /** @throws GradwireError `graph_freed`, `no_gradient` for a node that cannot be differentiated */
+  assertRunnable(index: number): void {
+    if (this.isFreed(index)) {
+      throw new GradwireError(
+        'graph_freed',
+        'an earlier backward pass freed this graph; give that pass retainGraph: true',
+      );
+    }
+    const { gradient, kernelName } = this.node(index);
+    if (gradient !== undefined) return;
+    throw new GradwireError(
+      'no_gradient',
+      `no gradient is registered for the operation ${kernelName}`,
+    );
   }
 
   /** Frees what the node saved; it cannot be differentiated again. */

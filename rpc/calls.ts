@@ -9,6 +9,7 @@ import type { MessageKind } from './message.ts';
 import { checkTimeout } from './options.ts';
 import type { Needed, Request } from './pending.ts';
 import { RemoteStream, type StreamRun, type StreamSink } from './remote-stream.ts';
+import type { Handle } from './rref.ts';
 import { MAX_WAITING_ITEMS } from './stream-outlet.ts';
 import type { CallOptions, StreamOptions } from './types.ts';
 import type { WorkerInfo } from './worker-info.ts';
@@ -54,6 +55,11 @@ export class Calls {
 
   set timeoutMs(timeoutMs: number) {
     this.#timeoutMs = checkTimeout('timeoutMs', timeoutMs);
+  }
+
+  /** What `handle` is of could not be made: the calls through it fail with the same error, wherever they have come to. */
+  failThrough(handle: Handle, error: Error): void {
+    if (handle.uses > 0) this.#worker.endpoint.failThrough(handle, error);
   }
 
   /** Further calls throw. */

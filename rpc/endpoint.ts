@@ -4,12 +4,13 @@
  */
 import { debuglog } from 'node:util';
 import { frameSlot, outside } from '../tensor/index.ts';
+import type { Answer, RawMessage } from './answering.ts';
 import { Deadlines } from './deadlines.ts';
 import { discard } from './discard.ts';
 import { toWire } from './failure.ts';
 import type { WorkerFaults } from './faults/fault-plan.ts';
 import { RpcFuture } from './future.ts';
-import { type Answer, type Handler, IncomingRequests, type RawMessage } from './incoming.ts';
+import { type Handler, IncomingRequests, type Unreached } from './incoming.ts';
 import type { Interceptor, OutgoingTrace } from './interceptor.ts';
 import type { LaneLimits } from './lane.ts';
 import { Lanes } from './lanes.ts';
@@ -17,7 +18,7 @@ import { isUserKind, type MessageKind } from './message.ts';
 import { readNumber } from './number-packet.ts';
 import { type Unpacked, unpack } from './packet.ts';
 import { Parcel } from './parcel.ts';
-import { PendingRequests, type Request, refusalOf } from './pending.ts';
+import { type Needed, PendingRequests, type Request, refusalOf } from './pending.ts';
 import type { PeerExtensions } from './reference-extension.ts';
 import type { RunningCall } from './running-call.ts';
 import { SeenIds } from './seen-ids.ts';
@@ -112,8 +113,8 @@ export class Endpoint {
     return now - Math.max(this.#movedAt, Math.min(now, awaited));
   }
 
-  handle(kind: MessageKind, handler: Handler): void {
-    this.#incoming.handle(kind, handler);
+  handle(kind: MessageKind, handler: Handler, unreached?: Unreached): void {
+    this.#incoming.handle(kind, handler, unreached);
   }
 
   attach(peer: number, connection: Connection): void {
@@ -195,6 +196,11 @@ export class Endpoint {
   /** Stops waiting for the answer to a request of this worker, which rejects with `cancelled`. */
   cancel(id: number, reason: unknown): void {
     this.#pending.cancel(id, reason);
+  }
+
+  /** Stops waiting for the answers to all requests during which `needed` is held. */
+  failThrough(needed: Needed, error: Error): void {
+    this.#pending.failThrough(needed, error);
   }
 
   /** What the values of messages that come may hold beyond plain ones. */

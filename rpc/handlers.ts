@@ -9,7 +9,7 @@ import { Head } from './head.ts';
 import type { Made } from './holds.ts';
 import type { Incoming } from './incoming.ts';
 import type { Members } from './members.ts';
-import type { RRefId } from './reference-ids.ts';
+import type { ForkId, RRefId } from './reference-ids.ts';
 import { readNotices } from './reference-notices.ts';
 import type { References } from './references.ts';
 import { type AnyFunction, asClass, isRegisteredInstance, lookUp, methodOf } from './registry.ts';
@@ -48,10 +48,8 @@ export function serve(serving: Serving): void {
     return borrowed(references, new Head(request.head).id(0), request);
   });
 
-  endpoint.handle('remote', async (request) => {
-    const head = new Head(request.head);
-    const [id, fork] = [head.id(0), head.fork(1)];
-    const what = head.text(head.length > 3 ? 3 : 2);
+  const create = async (request: Incoming): Promise<null> => {
+    const { head, id, fork, what } = creationOf(request.head);
     const settle = references.create(id, fork, request.peer);
     if (settle === undefined) {
       const message = `nobody waits for ${what} any more: its reference was let go of`;
@@ -67,6 +65,10 @@ export function serve(serving: Serving): void {
       throw error;
     }
     return null;
+  };
+  endpoint.handle('remote', create, (peer, fields, thrown) => {
+    const { id, fork, what } = creationOf(fields);
+    references.create(id, fork, peer)?.({ error: creationFailure(what, thrown) });
   });
 
   endpoint.handle('type', async (request) => {
@@ -157,6 +159,16 @@ function constructed(
     for (const variable of variables) variable.dispose();
   });
   return value;
+}
+
+function creationOf(fields: unknown): {
+  readonly head: Head;
+  readonly id: RRefId;
+  readonly fork: ForkId;
+  readonly what: string;
+} {
+  const head = new Head(fields);
+  return { head, id: head.id(0), fork: head.fork(1), what: head.text(head.length > 3 ? 3 : 2) };
 }
 
 /** Makes the object of a reference: by a class, a function, or a method of another object. */

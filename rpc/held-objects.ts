@@ -9,8 +9,8 @@ import { type ForkId, makerOf, type RRefId } from './reference-ids.ts';
 export interface ObjectEffects {
   /** Nobody holds the object, or uses it, any more. */
   free(id: RRefId): void;
-  /** The object will never be made. */
-  abandon(id: RRefId): void;
+  /** The object will never be made: who asks for it, now or later, is to hear that. */
+  fail(id: RRefId): void;
 }
 
 interface Held {
@@ -20,22 +20,24 @@ interface Held {
   uses: number;
   /** Whether the creation has arrived; it may still be running. */
   isCreated: boolean;
+  /** Whether its maker said that it will not arrive. */
+  isFailed: boolean;
 }
 
 const REMEMBERED = 10_000;
 
 export class HeldObjects {
   readonly #self: number;
-  readonly #isGone: (rank: number) => boolean;
+  readonly #isMakerGone: (id: RRefId) => boolean;
   readonly #effects: ObjectEffects;
   readonly #objects = new Map<RRefId, Held>();
   /** Objects that are not there any more, or whose creation is not wanted any more. */
   readonly #freed = new BoundedSet<RRefId>(REMEMBERED);
 
   /** @param self rank of the owner */
-  constructor(self: number, isGone: (rank: number) => boolean, effects: ObjectEffects) {
+  constructor(self: number, isMakerGone: (id: RRefId) => boolean, effects: ObjectEffects) {
     this.#self = self;
-    this.#isGone = isGone;
+    this.#isMakerGone = isMakerGone;
     this.#effects = effects;
   }
 
@@ -52,12 +54,19 @@ export class HeldObjects {
     return { owned: this.#objects.size, shared, forks };
   }
 
-  /** Ranks of all who hold something. */
+  /** Ranks of all who hold something, or whose creation is waited for. */
   holders(): Set<number> {
     const ranks = new Set<number>();
-    for (const { forks } of this.#objects.values())
-      for (const rank of forks.values()) ranks.add(rank);
+    for (const [id, object] of this.#objects) {
+      if (!isDecided(object)) ranks.add(makerOf(id));
+      for (const rank of object.forks.values()) ranks.add(rank);
+    }
     return ranks;
+  }
+
+  /** Whether it is known what became of the creation. */
+  isDecided(id: RRefId): boolean {
+    return isDecided(this.#objects.get(id));
   }
 
   /**
@@ -70,9 +79,23 @@ export class HeldObjects {
     if (!isOwn || this.#objects.get(id)?.isCreated) throw forged(`the creation of ${id}`);
     if (this.#isFreed(id)) return false;
     const object = this.#object(id);
+    if (object.isFailed) return false;
     object.isCreated = true;
     object.forks.set(fork, holder);
     return true;
+  }
+
+  /**
+   * The creation failed, as far as the holder of `fork`, who asked for it, knows. One that has not come will not be made;
+   * until its copies are dropped it is there as one that failed.
+   */
+  fail(id: RRefId, fork: ForkId, holder: number): void {
+    if (makerOf(id) !== holder || makerOf(fork) !== holder || this.#isFreed(id)) return;
+    const object = this.#object(id);
+    if (isDecided(object)) return;
+    // A copy of the owner itself is counted for as long as it is there.
+    if (holder !== this.#self) object.forks.set(fork, holder);
+    this.#fail(id, object);
   }
 
   /** Keeps the object, whether or not it is there yet. False: it has been freed. */
@@ -117,36 +140,39 @@ export class HeldObjects {
       return this.#freeIfUnheld(id, object);
     }
     // Of all copies only the creator's can be unknown: its creation, which nobody waits for any more, has not come.
-    if (makerOf(id) !== holder || object?.isCreated || this.#freed.has(id)) return;
-    this.#cancel(id);
-    if (object !== undefined) this.#freeIfUnheld(id, object);
+    if (makerOf(id) !== holder || isDecided(object) || this.#freed.has(id)) return;
+    if (object === undefined) this.#freed.add(id);
+    else {
+      this.#fail(id, object);
+      this.#freeIfUnheld(id, object);
+    }
   }
 
   /** A worker is gone with all that it held, and with all that it would have made. */
   dropHolder(rank: number): void {
     for (const [id, object] of this.#objects) {
       for (const [fork, holder] of object.forks) if (holder === rank) object.forks.delete(fork);
-      if (!object.isCreated && makerOf(id) === rank) this.#cancel(id);
+      if (!isDecided(object) && makerOf(id) === rank) this.#fail(id, object);
       this.#freeIfUnheld(id, object);
     }
   }
 
-  #cancel(id: RRefId): void {
-    this.#freed.add(id);
-    this.#effects.abandon(id);
+  /** A creation that comes nevertheless is refused. */
+  #fail(id: RRefId, object: Held): void {
+    object.isFailed = true;
+    this.#effects.fail(id);
   }
 
   /** Whether nothing will be there any more. What this worker itself named was there at once. */
   #isFreed(id: RRefId): boolean {
     if (this.#freed.has(id)) return true;
-    const maker = makerOf(id);
-    return !this.#objects.has(id) && (maker === this.#self || this.#isGone(maker));
+    return !this.#objects.has(id) && (makerOf(id) === this.#self || this.#isMakerGone(id));
   }
 
   #object(id: RRefId): Held {
     const known = this.#objects.get(id);
     if (known !== undefined) return known;
-    const object: Held = { forks: new Map(), uses: 0, isCreated: false };
+    const object: Held = { forks: new Map(), uses: 0, isCreated: false, isFailed: false };
     this.#objects.set(id, object);
     return object;
   }
@@ -154,9 +180,14 @@ export class HeldObjects {
   #freeIfUnheld(id: RRefId, object: Held): void {
     if (object.forks.size + object.uses > 0) return;
     this.#objects.delete(id);
-    if (object.isCreated) this.#freed.add(id);
+    if (isDecided(object)) this.#freed.add(id);
     this.#effects.free(id);
   }
+}
+
+/** Whether it is known what became of the creation. */
+function isDecided(object: Held | undefined): boolean {
+  return object !== undefined && (object.isCreated || object.isFailed);
 }
 
 function forged(what: string): GradwireError {

@@ -5,14 +5,15 @@
 import { debuglog } from 'node:util';
 import { GradwireError } from '../errors.ts';
 import { TensorScope, type tf } from '../tensor/index.ts';
-import type { Deadlines } from './deadlines.ts';
+import type { Answer, IncomingOptions, RawMessage } from './answering.ts';
 import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { toWire } from './failure.ts';
-import type { IncomingTrace, Interceptor } from './interceptor.ts';
+import type { IncomingTrace } from './interceptor.ts';
+
 import { isUserKind, type MessageKind } from './message.ts';
-import { unpack } from './packet.ts';
-import type { Parcel } from './parcel.ts';
-import type { PeerExtensions } from './reference-extension.ts';
+import { readHead, unpack } from './packet.ts';
+
+import { quietly } from './quietly.ts';
 import { isOwnField, type RequestMeta, readMeta } from './request-meta.ts';
 import { RunningCall } from './running-call.ts';
 import { StreamOutlet } from './stream-outlet.ts';
@@ -48,44 +49,15 @@ export interface Incoming {
 
 export type Handler = (request: Incoming) => unknown;
 
-/** A message as it came; the bytes are valid during the call only. */
-export interface RawMessage {
-  readonly kind: MessageKind;
-  readonly id: number;
-  readonly bytes: Uint8Array;
-}
-
-export interface Answer {
-  readonly peer: number;
-  readonly id: number;
-  readonly kind: 'reply' | 'failure';
-  readonly body: unknown;
-  readonly traces: ReadonlyMap<string, IncomingTrace>;
-  /** Messages that share a key arrive in order. */
-  readonly order: readonly string[] | undefined;
-}
-
-export interface IncomingOptions {
-  readonly interceptors: readonly Interceptor[];
-  readonly extensions: Pick<PeerExtensions, 'incoming' | 'unconfirmed'>;
-  readonly deadlines: Deadlines;
-  /** Runs a handler as this worker, called by `peer`. */
-  enter<R>(peer: number, call: RunningCall | undefined, work: () => R): R;
-  /** Packs an item of a stream. @throws GradwireError what cannot be sent */
-  packItem(call: RunningCall, item: unknown): Parcel;
-  /** Sends an item of a stream. */
-  sendItem(call: RunningCall, item: Parcel): void;
-  /** Sends an answer, or a failure that says why it cannot be sent. Must not throw. */
-  answer(answer: Answer): void;
-  /** A request is done. */
-  done(kind: MessageKind): void;
-}
+/** What is done about a request that failed before its handler could run. */
+export type Unreached = (peer: number, head: unknown, error: unknown) => void;
 
 const NOTICE_EXTENSIONS = byTag(COMMON_EXTENSIONS);
 
 export class IncomingRequests {
   readonly #options: IncomingOptions;
   readonly #handlers = new Map<MessageKind, Handler>();
+  readonly #unreached = new Map<MessageKind, Unreached>();
   readonly #waiting = new WaitingRequests();
   #running = 0;
   /** What runs, meetings excepted, by caller and id. */
@@ -129,8 +101,9 @@ export class IncomingRequests {
     }
   }
 
-  handle(kind: MessageKind, handler: Handler): void {
+  handle(kind: MessageKind, handler: Handler, unreached?: Unreached): void {
     this.#handlers.set(kind, handler);
+    if (unreached !== undefined) this.#unreached.set(kind, unreached);
   }
 
   /** A message that is not answered: its failure is only logged. */
@@ -180,6 +153,8 @@ export class IncomingRequests {
     const weight = kind === 'barrier' ? 0 : 1;
     let isTaken = false;
     let hasBegun = false;
+    let isReached = false;
+    let head: unknown;
     let traces: ReadonlyMap<string, IncomingTrace> = new Map();
     let outlet: StreamOutlet | undefined;
     this.#running += weight;
@@ -205,12 +180,17 @@ export class IncomingRequests {
     };
     const failed = (error: unknown): void => {
       debug('a %s of rank %d failed: %O', kind, peer, error);
+      const unreached = isReached ? undefined : this.#unreached.get(kind);
+      // Where nothing could be read the bytes are still there.
+      if (unreached)
+        quietly('a refused request', () => unreached(peer, head ?? readHead(bytes), error));
       finish('failure', toWire(error, hasBegun));
     };
     try {
       const { incoming: extensions, unconfirmed } = this.#options.extensions;
       const unpacked = scope.run(() => unpack(bytes, extensions));
-      const { head, body, tensors } = unpacked;
+      const { body, tensors } = unpacked;
+      head = unpacked.head;
       const meta = readMeta(unpacked.meta);
       const { timeoutMs } = meta;
       call.until = performance.now() + timeoutMs;
@@ -234,7 +214,10 @@ export class IncomingRequests {
         },
         after: (work) => over.push(work),
       };
-      const work = (): unknown => this.#run(incoming, [...traces.values()]);
+      const work = (): unknown => {
+        isReached = true;
+        return this.#run(incoming, [...traces.values()]);
+      };
       const run = (): unknown => this.#options.enter(peer, call, work);
       const before = this.#waiting.before(incoming, unconfirmed);
       // What would be made now for a caller that is gone would never be freed.

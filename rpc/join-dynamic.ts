@@ -3,13 +3,9 @@ import { GradwireError } from '../errors.ts';
 import { DynamicGroup } from './dynamic-group.ts';
 import { type Joining, meetMaster, startNode } from './joining.ts';
 import { Membership } from './membership.ts';
+import { firstIdOf } from './reference-ids.ts';
 import type { Connection, Member } from './transport.ts';
 import { WorkerNode } from './worker.ts';
-
-/** Ids of one worker begin so far behind those of one that had its rank a millisecond before. */
-const IDS_PER_MS = 4096;
-/** 2025-01-01. */
-const EPOCH_MS = 1_735_689_600_000;
 
 /** Resolves when all that are there count this worker in; rank 0 is a group of its own at once. */
 export async function joinDynamic(joining: Joining): Promise<WorkerNode> {
@@ -49,12 +45,6 @@ export async function joinDynamic(joining: Joining): Promise<WorkerNode> {
 /** The worker itself knows its place in the order of arrivals later, and needs its address never. */
 function self({ options: { name, rank }, incarnation }: Joining): Member {
   return { name, rank, address: '', incarnation };
-}
-
-/** The incarnation begins with the time of its start (UUID version 7). */
-function firstIdOf(incarnation: string): number {
-  const startedAt = Number.parseInt(incarnation.replaceAll('-', '').slice(0, 12), 16);
-  return Math.max(0, startedAt - EPOCH_MS) * IDS_PER_MS;
 }
 
 function noMaster(): GradwireError {

@@ -172,6 +172,14 @@ export function unpack(
   }
 }
 
+/** The head alone, of a message that is not read further. @throws GradwireError `protocol_error` */
+export function readHead(message: Uint8Array): unknown {
+  const buffer = Buffer.from(message.buffer, message.byteOffset, message.byteLength);
+  if (buffer.length < PREFIX_BYTES) throw malformed('no prefix');
+  const tableStart = PREFIX_BYTES + buffer.readUInt32LE(0);
+  return new ValueDecoder(buffer.subarray(PREFIX_BYTES, tableStart), new Map(), NOTHING).decode();
+}
+
 interface Table {
   readonly headers: readonly TensorHeader[];
   readonly lengths: readonly number[];

@@ -152,6 +152,15 @@ export class PendingRequests {
     });
   }
 
+  /** What all these requests need cannot be had: nobody waits for their answers. */
+  failThrough(needed: Needed, error: Error): void {
+    for (const [id, { request, parcel }] of this.#entries) {
+      if (request.during?.includes(needed) !== true) continue;
+      this.#abandon(id, request, parcel);
+      this.fail(id, error);
+    }
+  }
+
   failPeer(peer: number, isFarewell: boolean, reason: Error | undefined): void {
     const name = this.#options.nameOf(peer);
     const { code, how } = lossOf(isFarewell, reason);
@@ -211,8 +220,7 @@ export class PendingRequests {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
     const { request, parcel, startedAt } = entry;
-    const isUnsent = this.#options.abandon(request, parcel);
-    if (!isUnsent) this.#abandoned.add(id);
+    const isUnsent = this.#abandon(id, request, parcel);
     const { message, ...cause } = say(entry, isUnsent);
     const details = {
       peer: this.#options.nameOf(request.peer),
@@ -221,6 +229,13 @@ export class PendingRequests {
       elapsedMs: Math.round(performance.now() - startedAt),
     };
     this.fail(id, new GradwireError(code, message, { ...details, ...cause }));
+  }
+
+  /** @returns whether the peer certainly will not run it */
+  #abandon(id: number, request: Request, parcel: Parcel): boolean {
+    const isUnsent = this.#options.abandon(request, parcel);
+    if (!isUnsent) this.#abandoned.add(id);
+    return isUnsent;
   }
 }
 

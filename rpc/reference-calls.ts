@@ -99,7 +99,13 @@ export class ReferenceCalls implements ReferenceHost {
       references.release(handle);
       throw error;
     }
-    references.awaitCreation(handle);
+    handle.creation.then(
+      () => references.created(handle),
+      (error: Error) => {
+        references.creationFailed(handle, error);
+        this.#calls.failThrough(handle, error);
+      },
+    );
     return referenceTo(handle);
   }
 

@@ -4,7 +4,7 @@ import type { ControlPacket } from './control-stream.ts';
 import { Head } from './head.ts';
 import type { ForkId, RRefId } from './reference-ids.ts';
 
-export const NOTICE_KINDS = ['fork', 'drop', 'confirm', 'refuse', 'here'] as const;
+export const NOTICE_KINDS = ['fork', 'drop', 'confirm', 'refuse', 'here', 'never'] as const;
 
 export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
@@ -13,6 +13,7 @@ export type NoticeKind = (typeof NOTICE_KINDS)[number];
  * - `drop`, to the owner: this copy is gone
  * - `confirm`, to the sender of a copy: it need not keep its own for its sake any longer
  * - `here`: nothing but a sign of life
+ * - `never`, to the owner: the creation that this copy is of failed: if it has not come, it is not to be waited for
  */
 export type Notice = readonly [what: NoticeKind, id: RRefId, fork: ForkId];
 export type NoticePacket = ControlPacket<Notice>;

@@ -7,32 +7,18 @@
  * - User to user: the receiver asks the owner (`fork`), who confirms, and passes the confirmation on to the sender. Until
  *   then the sender's own copy stays, so that the object does.
  * - User to owner: the owner counts a copy of its own, and confirms to the sender.
- * - Creation: the answer to it confirms. A creation that comes after its reference was let go of is refused.
+ * - Creation: the answer to it confirms. A creation that comes after its reference was let go of is refused. One that failed
+ *   for its maker is never waited for: the maker says so (`never`), as it may not have come and may never come.
  *
  * Workers that share references say `here` when they have nothing else to say; who stays silent for the lease is gone,
  * unless others vouch for it.
  * Pure: it sends and frees through its effects, and the clock is given. Carries guarantees G1 and G2.
  */
-import { ControlStream } from './control-stream.ts';
-import { HeldObjects, type ObjectEffects } from './held-objects.ts';
-import { type ForkId, makerOf, type RRefId } from './reference-ids.ts';
-import { HERE, type Notice, type NoticePacket } from './reference-notices.ts';
-
-/** Why a copy cannot be used any more. */
-export type Loss = 'freed' | 'owner-gone';
-
-export interface ProtocolEffects extends ObjectEffects {
-  /** There is something to send or to wait for: call `flush` soon. */
-  wake(): void;
-  send(peer: number, packet: NoticePacket): void;
-  /** The owner knows this copy. */
-  confirmed(fork: ForkId): void;
-  lost(fork: ForkId, why: Loss): void;
-  /** How many leases of silence are borne from this peer. Default: 1. */
-  leases?(peer: number): number;
-  /** The peer was silent for that long: end its connection. */
-  expire(peer: number): void;
-}
+import { HeldObjects } from './held-objects.ts';
+import type { Loss, ProtocolEffects } from './reference-effects.ts';
+import { type ForkId, makerOf, numberOf, type RRefId } from './reference-ids.ts';
+import type { Notice, NoticePacket } from './reference-notices.ts';
+import { ReferencePeers } from './reference-peers.ts';
 
 interface Copy {
   readonly id: RRefId;
@@ -40,41 +26,30 @@ interface Copy {
   /** The user's handle, calls under way through it, and children that are not confirmed. */
   holds: number;
   isConfirmed: boolean;
-}
-
-interface PeerState {
-  readonly stream: ControlStream<Notice>;
-  /** How often this worker has looked and heard nothing since the time before. */
-  silence: number;
+  /** The creation that it is of failed. */
+  isFailed: boolean;
 }
 
 type Count = 'owned' | 'shared' | 'forks' | 'copies' | 'pending' | 'children';
 
-/** How often a worker looks within a lease: counted in looks, so that one that was blocked itself blames nobody. */
-const LOOKS = 4;
-const NEVER = Number.POSITIVE_INFINITY;
-const { min } = Math;
-
 export class ReferenceProtocol {
   readonly #self: number;
   readonly #effects: ProtocolEffects;
-  readonly #lookMs: number;
-  readonly #now: () => number;
   readonly #objects: HeldObjects;
   readonly #copies = new Map<ForkId, Copy>();
   /** Copies on their way from here to other users. */
   readonly #children = new Map<ForkId, { readonly parent: ForkId; readonly to: number }>();
-  readonly #peers = new Map<number, PeerState>();
+  readonly #peers: ReferencePeers;
   readonly #gone = new Set<number>();
-  #lookAt = NEVER;
+  /** Ranks that were given again: the first number of the names that who has it now gives. */
+  readonly #firstNumbers = new Map<number, number>();
 
   /** @param self rank of the worker; @param now ms of a clock that never goes back */
   constructor(self: number, effects: ProtocolEffects, leaseMs: number, now: () => number) {
     this.#self = self;
     this.#effects = effects;
-    this.#objects = new HeldObjects(self, (rank) => this.#gone.has(rank), effects);
-    this.#lookMs = leaseMs / LOOKS;
-    this.#now = now;
+    this.#objects = new HeldObjects(self, (id) => this.#isMakerGone(id), effects);
+    this.#peers = new ReferencePeers(effects, leaseMs, now);
   }
 
   counts(): Readonly<Record<Count, number>> {
@@ -82,7 +57,7 @@ export class ReferenceProtocol {
     return {
       ...this.#objects.counts(),
       copies: users.length,
-      pending: users.filter(({ isConfirmed }) => !isConfirmed).length,
+      pending: users.filter(({ isConfirmed, isFailed }) => !isConfirmed && !isFailed).length,
       children: this.#children.size,
     };
   }
@@ -102,7 +77,10 @@ export class ReferenceProtocol {
 
   /** Keeps the object, whether or not it is there yet. False: it has been freed. */
   borrow(id: RRefId): boolean {
-    return this.#objects.borrow(id);
+    if (!this.#objects.borrow(id)) return false;
+    // The maker's silence must end the wait.
+    if (!this.#objects.isDecided(id)) this.#meet(makerOf(id));
+    return true;
   }
 
   giveBack(id: RRefId): void {
@@ -114,7 +92,7 @@ export class ReferenceProtocol {
   /** This worker asks `owner` for a new object, or has made one itself. */
   begin(id: RRefId, fork: ForkId, owner: number): void {
     const isOwn = owner === this.#self;
-    this.#copies.set(fork, { id, owner, holds: 1, isConfirmed: isOwn });
+    this.#copies.set(fork, { id, owner, holds: 1, isConfirmed: isOwn, isFailed: false });
     if (isOwn) this.#objects.hold(id, fork, owner);
     else this.#meet(owner);
   }
@@ -124,11 +102,29 @@ export class ReferenceProtocol {
     this.#confirm(fork);
   }
 
-  /** A copy came in a message. Its fate is told by the effects unless it is known at once. */
-  arrive(id: RRefId, fork: ForkId, owner: number): 'confirmed' | 'pending' | Loss {
+  /** The creation failed here, wherever it has come to: nobody is to wait for it. */
+  failed(id: RRefId, fork: ForkId, owner: number): void {
+    const copy = this.#copies.get(fork);
+    if (copy !== undefined) copy.isFailed = true;
+    if (owner === this.#self) this.#objects.fail(id, fork, owner);
+    // One that is gone was dropped, which says as much.
+    else if (copy !== undefined) this.#tell(owner, 'never', id, fork);
+  }
+
+  /**
+   * A copy came in a message. Its fate is told by the effects unless it is known at once.
+   *
+   * @param isReplaced whether who has that rank now is another
+   */
+  arrive(
+    id: RRefId,
+    fork: ForkId,
+    owner: number,
+    isReplaced = false,
+  ): 'confirmed' | 'pending' | Loss {
     const maker = makerOf(fork);
-    const isOwn = owner === this.#self;
-    const isGone = this.#gone.has(owner);
+    const isGone = isReplaced || this.#gone.has(owner);
+    const isOwn = !isReplaced && owner === this.#self;
     if (maker !== owner) {
       if (isOwn || isGone) this.#tell(maker, 'confirm', id, fork);
       else this.#tell(owner, 'fork', id, fork);
@@ -136,7 +132,7 @@ export class ReferenceProtocol {
     if (isGone) return 'owner-gone';
     if (isOwn && !this.#objects.take(id, fork, maker)) return 'freed';
     const isConfirmed = isOwn || maker === owner;
-    this.#copies.set(fork, { id, owner, holds: 1, isConfirmed });
+    this.#copies.set(fork, { id, owner, holds: 1, isConfirmed, isFailed: false });
     this.#meet(owner);
     return isConfirmed ? 'confirmed' : 'pending';
   }
@@ -181,16 +177,14 @@ export class ReferenceProtocol {
 
   /** @throws GradwireError `protocol_error` */
   receive(peer: number, packet: NoticePacket): void {
-    const state = this.#peer(peer);
-    state.silence = 0;
-    for (const notice of state.stream.accept(packet, this.#now())) this.#heed(peer, notice);
+    for (const notice of this.#peers.accept(peer, packet)) this.#heed(peer, notice);
     this.#effects.wake();
   }
 
   /** A worker is gone with all that it held. */
   peerGone(rank: number): void {
     this.#gone.add(rank);
-    this.#peers.delete(rank);
+    this.#peers.forget(rank);
     for (const [fork, copy] of this.#copies) {
       if (copy.owner === rank) this.#lose(fork, copy, 'owner-gone');
     }
@@ -200,23 +194,19 @@ export class ReferenceProtocol {
     this.#objects.dropHolder(rank);
   }
 
-  /** A worker of this rank is there, or there again. */
-  peerHere(rank: number): void {
+  /**
+   * A worker of this rank is there, or there again.
+   *
+   * @param firstNumber its names have none lower: those that have are of an earlier worker of the rank
+   */
+  peerHere(rank: number, firstNumber = 0): void {
     this.#gone.delete(rank);
+    if (firstNumber > 0) this.#firstNumbers.set(rank, firstNumber);
   }
 
   /** Sends what is to be sent now. @returns when to call again unless woken before */
   flush(): number {
-    const now = this.#now();
-    if (now >= this.#lookAt) this.#look(now);
-    let dueAt = this.#lookAt;
-    for (const [peer, { stream }] of this.#peers) {
-      for (let packet = stream.take(now); packet !== undefined; packet = stream.take(now)) {
-        this.#effects.send(peer, packet);
-      }
-      dueAt = min(dueAt, stream.dueAt);
-    }
-    return dueAt;
+    return this.#peers.flush(() => this.#sharing());
   }
 
   #heed(peer: number, [what, id, fork]: Notice): void {
@@ -227,6 +217,8 @@ export class ReferenceProtocol {
       }
       case 'drop':
         return this.#objects.drop(id, fork, peer);
+      case 'never':
+        return this.#objects.fail(id, fork, peer);
       case 'confirm':
         if (this.#copies.get(fork)?.owner === peer) this.#confirm(fork);
         else if (this.#children.get(fork)?.to === peer) this.#childDone(fork);
@@ -239,6 +231,11 @@ export class ReferenceProtocol {
       case 'here':
         return;
     }
+  }
+
+  #isMakerGone(id: RRefId): boolean {
+    const maker = makerOf(id);
+    return this.#gone.has(maker) || numberOf(id) < (this.#firstNumbers.get(maker) ?? 0);
   }
 
   #confirm(fork: ForkId): void {
@@ -271,41 +268,20 @@ export class ReferenceProtocol {
 
   /** References are shared with this worker from now on. */
   #meet(rank: number): void {
-    if (rank !== this.#self) this.#peer(rank);
+    if (rank !== this.#self) this.#peers.meet(rank);
   }
 
   #tell(peer: number, ...notice: Notice): void {
     if (this.#gone.has(peer)) return;
-    this.#peer(peer).stream.push(notice);
+    this.#peers.push(peer, notice);
     this.#effects.wake();
   }
 
-  #peer(rank: number): PeerState {
-    const known = this.#peers.get(rank);
-    if (known !== undefined) return known;
-    const state: PeerState = { stream: new ControlStream(), silence: 0 };
-    this.#peers.set(rank, state);
-    if (this.#lookAt === NEVER) {
-      this.#lookAt = this.#now() + this.#lookMs;
-      this.#effects.wake();
-    }
-    return state;
-  }
-
-  /** Says something to everyone with whom references are shared, and gives up who has not for too long. */
-  #look(now: number): void {
-    this.#lookAt = now + this.#lookMs;
-    const sharing = this.#objects.holders();
-    for (const { owner } of this.#copies.values()) sharing.add(owner);
-    for (const { to } of this.#children.values()) sharing.add(to);
-    for (const [rank, state] of [...this.#peers]) {
-      if (!sharing.has(rank) && state.stream.isSettled) state.silence = 0;
-      else if (state.silence >= LOOKS * (this.#effects.leases?.(rank) ?? 1)) {
-        this.#effects.expire(rank);
-      } else {
-        state.silence++;
-        if (state.stream.isSettled) this.#tell(rank, ...HERE);
-      }
-    }
+  /** With whom references are shared. */
+  #sharing(): Set<number> {
+    const ranks = this.#objects.holders();
+    for (const { owner } of this.#copies.values()) ranks.add(owner);
+    for (const { to } of this.#children.values()) ranks.add(to);
+    return ranks;
   }
 }

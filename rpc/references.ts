@@ -5,21 +5,13 @@
 import { GradwireError } from '../errors.ts';
 import { outside } from '../tensor/index.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
+import { closed, deleted, type HeldCopy, lossOf, neverMade, silence } from './lost-copies.ts';
 import { type Outcome, OwnedValues } from './owned-values.ts';
 import { PeerLoss } from './peer-loss.ts';
+import type { Loss } from './reference-effects.ts';
 import type { ForkId, RRefId } from './reference-ids.ts';
-import { closed, deleted, lossOf, neverMade, silence } from './reference-losses.ts';
 import type { NoticePacket } from './reference-notices.ts';
-import { type Loss, ReferenceProtocol } from './reference-protocol.ts';
-
-/** One copy as its user has it. */
-export interface HeldCopy {
-  readonly id: RRefId;
-  readonly fork: ForkId;
-  readonly owner: { readonly id: number; readonly name: string };
-  /** Why it cannot be used. */
-  failure: Error | undefined;
-}
+import { ReferenceProtocol } from './reference-protocol.ts';
 
 export interface ReferenceOptions {
   /** Rank of the worker. */
@@ -65,7 +57,7 @@ export class References {
       wake: () => this.#wake(),
       send,
       free: (id: RRefId) => this.#values.free(id),
-      abandon: (id: RRefId) => this.#values.abandon(id, neverMade()),
+      fail: (id: RRefId) => this.#values.create(id)({ error: neverMade() }),
       confirmed: (fork: ForkId) => this.#settled(fork, undefined),
       lost: (fork: ForkId, why: Loss) => this.#lost(fork, why),
       leases,
@@ -156,14 +148,15 @@ export class References {
     if (!this.#isClosed) this.#protocol.begin(copy.id, copy.fork, copy.owner.id);
   }
 
-  /** The answer to the creation tells that the owner counts the copy, or why it cannot be used. */
-  awaitCreation(copy: HeldCopy & { readonly creation: Promise<unknown> | undefined }): void {
-    copy.creation?.then(
-      () => this.#protocol.created(copy.fork),
-      (error) => {
-        copy.failure ??= error;
-      },
-    );
+  /** The creation was answered: the owner counts the copy. */
+  created({ fork }: HeldCopy): void {
+    this.#protocol.created(fork);
+  }
+
+  /** The creation failed, and with it every use of the copy: the owner may not even have heard of it. */
+  creationFailed(copy: HeldCopy, error: Error): void {
+    copy.failure ??= error;
+    this.#protocol.failed(copy.id, copy.fork, copy.owner.id);
   }
 
   /** A copy came in a message. @returns whether the owner is known to count it */
@@ -225,9 +218,10 @@ export class References {
     this.#protocol.peerGone(rank);
   }
 
-  peerHere(rank: number): void {
+  /** @param firstNumber of the names that it gives, if that is known */
+  peerHere(rank: number, firstNumber?: number): void {
     this.#fenced.delete(rank);
-    this.#protocol.peerHere(rank);
+    this.#protocol.peerHere(rank, firstNumber);
   }
 
   /** Frees everything: the worker is shutting down. What is still being made is freed when it is there. */

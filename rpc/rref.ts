@@ -3,8 +3,9 @@ import { GradwireError } from '../errors.ts';
 import { holdTensors } from '../tensor/index.ts';
 import { currentWorker } from './current.ts';
 import { RpcFuture } from './future.ts';
+import type { HeldCopy } from './lost-copies.ts';
 import type { ForkId, RRefId } from './reference-ids.ts';
-import type { HeldCopy, References } from './references.ts';
+import type { References } from './references.ts';
 import type { RemoteStream } from './remote-stream.ts';
 import { typeName } from './type-name.ts';
 import type {
@@ -67,6 +68,8 @@ export class Handle implements HeldCopy {
   /** What kind of object it is, once that was asked. */
   type: RpcFuture<string> | undefined;
   isDisposed = false;
+  /** Requests through the copy that are under way. */
+  uses = 0;
 
   constructor(host: ReferenceHost, owner: WorkerInfo, id: RRefId, fork: ForkId) {
     this.host = host;
@@ -77,10 +80,12 @@ export class Handle implements HeldCopy {
 
   /** A call through the copy begins: the object stays until it ends. */
   hold(): void {
+    this.uses++;
     this.host.references.hold(this.fork);
   }
 
   letGo(): void {
+    this.uses--;
     this.host.references.letGo(this.fork);
   }
 }

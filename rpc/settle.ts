@@ -1,9 +1,9 @@
 /** Gives the answer to a request to whoever waits for it. Knows nothing of connections. */
 import { GradwireError } from '../errors.ts';
 import { enterFrame, tf } from '../tensor/index.ts';
+import type { RawMessage } from './answering.ts';
 import { discard, disposeReferences } from './discard.ts';
 import { fromWire } from './failure.ts';
-import type { RawMessage } from './incoming.ts';
 import { hasValue } from './message.ts';
 import { type Unpacked, unpack } from './packet.ts';
 import type { PendingRequest } from './pending.ts';

@@ -3,12 +3,15 @@
  * Observable cannot be, and what it emits beyond is kept as bytes up to a bound. An item is given away: its tensors, if they
  * are the stream's, are freed when it has been packed. Knows nothing of connections.
  */
+import { debuglog } from 'node:util';
 import { isObservable, type Observable, Subject, takeUntil } from 'rxjs';
 import { GradwireError } from '../errors.ts';
 import { collectTensors, type TensorScope, tf } from '../tensor/index.ts';
 import type { Parcel } from './parcel.ts';
 import { Queue } from './queue.ts';
 import { isAsyncIterable, streamOrder } from './streamed.ts';
+
+const debug = debuglog('gradwire');
 
 /** Items of an Observable that may wait for the caller to grant them, and items that a caller may grant at once. */
 export const MAX_WAITING_ITEMS = 1_000;
@@ -83,9 +86,9 @@ export class StreamOutlet {
 
   async #pull(source: AsyncIterable<unknown>): Promise<void> {
     const iterator = source[Symbol.asyncIterator]();
-    let ending: unknown;
+    let ending: Promise<void> | undefined;
     const end = (): void => {
-      ending ??= iterator.return?.().catch(() => {});
+      ending ??= endOf(iterator);
     };
     const closing = this.#stop.subscribe(end);
     try {
@@ -162,5 +165,14 @@ export class StreamOutlet {
   #dropWaiting(): void {
     for (const parcel of this.#waiting.all()) parcel.drop();
     this.#waiting.clear();
+  }
+}
+
+/** Ends a source that nobody takes items of, whatever it makes of that. Never rejects. */
+async function endOf(iterator: AsyncIterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch (error) {
+    debug('a stream did not end as it should: %s', error);
   }
 }

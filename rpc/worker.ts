@@ -21,6 +21,7 @@ import { sharesOf, type WorkerShare } from './plugins.ts';
 import { quietly } from './quietly.ts';
 import { ReferenceCalls } from './reference-calls.ts';
 import { peerExtensions } from './reference-extension.ts';
+import { firstIdOf } from './reference-ids.ts';
 import { makeReferences } from './reference-link.ts';
 import type { References } from './references.ts';
 import { type Callable, nameOf } from './registry.ts';
@@ -136,7 +137,7 @@ export class WorkerNode implements Worker, WorkerCore {
 
   /** A member has come to a dynamic group. @param isNew after this worker */
   welcome(member: Seat, isNew: boolean): void {
-    this.references.peerHere(member.rank);
+    this.references.peerHere(member.rank, firstIdOf(member.incarnation));
     const worker = this.members.add(member);
     if (isNew) this.#events.tell({ type: 'joined', worker });
   }

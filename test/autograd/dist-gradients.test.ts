@@ -13,7 +13,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
   const same = sameOn(() => team);
 
   same(
-    'one hop',
+    'test_backward_simple, test_backward_simple_python_udf: one hop',
     'ab',
     async ({ a, b, x }) => mean(await at(1, (y: tf.Tensor) => product(y, b), tf.mul(a, x))),
     ({ a, b, x }) => mean(product(tf.mul(a, x), b)),
@@ -27,14 +27,14 @@ describe.each(CARRIERS)('over %s', (carrier) => {
   );
 
   same(
-    'only the result needs a gradient',
+    'test_grad_only_on_return_value: only the result needs a gradient',
     'b',
     async ({ b }) => mean(tf.square(await at(1, () => tf.mul(b, 2)))),
     ({ b }) => mean(tf.square(tf.mul(b, 2))),
   );
 
   same(
-    'nested through three workers back to the first',
+    'test_backwards_nested_python_udf: nested through three workers back to the first',
     'abcd',
     async ({ a, b, c, d, x }) => {
       const back = (z: tf.Tensor) => tf.add(z, d);
@@ -47,7 +47,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
   );
 
   same(
-    'a chain over all workers, twice around',
+    'test_backward_multiple_round_trips: a chain over all workers, twice around',
     'abcd',
     async ({ a, b, c, d, x }) => {
       let y: tf.Tensor = x;
@@ -114,7 +114,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
   );
 
   same(
-    'several results of which some are used',
+    'test_backward_multiple_output_tensors, test_backward_unused_tensors: several results of which some are used',
     'ab',
     async ({ a, b }) => {
       const all = await at(1, (y: tf.Tensor) => tf.split(tf.mul(y, b), 3), tf.square(a));
@@ -175,7 +175,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
   );
 
   same(
-    'several roots',
+    'test_backward_multiple_roots: several roots',
     'ab',
     async ({ a, b }) => {
       const y = await at(1, (z: tf.Tensor) => tf.mul(z, b), tf.square(a));

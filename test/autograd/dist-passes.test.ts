@@ -37,7 +37,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
     at(rank, (y: tf.Tensor) => tf.mul(tf.mul(y, b), scale), tf.square(a));
   const localProduct = (scale: number): tf.Tensor => tf.sum(tf.mul(tf.mul(tf.square(a), b), scale));
 
-  test('retainGraph: a second pass adds to the first', () =>
+  test('test_backward_accumulate_grads: a second pass adds to the first, by retainGraph', () =>
     clean(team, () =>
       inContext(0, async (id) => {
         const loss = tf.sum(await farProduct(1));
@@ -128,7 +128,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
       );
     }));
 
-  test('sixty flows: every worker trains against every worker at once', () =>
+  test('test_async_dist_autograd: sixty flows, every worker trains against every worker at once', () =>
     clean(team, async () => {
       await Promise.all(
         Array.from({ length: 60 }, (_, i) =>
@@ -163,7 +163,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
       }),
     ));
 
-  test('a context reaches every worker that was called in it, with or without tensors', () =>
+  test('test_worker_ids_recorded: a context reaches every worker that was called in it, with or without tensors', () =>
     clean(team, async () => {
       await inContext(0, async () => {
         await at(1, () => at(2, () => 1));
@@ -171,7 +171,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
       });
     }));
 
-  test('ids of contexts in a row are all different, known while open and over afterwards', () =>
+  test('test_autograd_context: ids of contexts in a row are all different, known while open and over afterwards', () =>
     clean(team, async () => {
       const ids = new Set<ContextId>();
       for (let i = 0; i < 200; i++) {
@@ -195,7 +195,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
     ['a vector', (_, far) => [tf.mul(far, a)], 'invalid_argument'],
     ['a constant', () => [tf.scalar(1)], 'no_gradient'],
     ['whole numbers', (_, far) => [tf.sum(tf.cast(far, 'int32'))], 'no_gradient'],
-  ])('roots that cannot be: %s', (_, roots, code) =>
+  ])('test_backward_invalid_args: roots that cannot be: %s', (_, roots, code) =>
     clean(team, () =>
       inContext(0, async (id) => {
         const given = roots(id, await farProduct(1)) as tf.Tensor[];
@@ -205,7 +205,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
     ),
   );
 
-  test('ids of nobody, of another worker and of the past', () =>
+  test('test_backward_without_context: ids of nobody, of another worker and of the past', () =>
     clean(team, async () => {
       const loss = tf.scalar(1);
       const nobody = 'none.1' as ContextId;

@@ -1,14 +1,38 @@
-/** Random programs placed at random over three workers have the gradients of the same program in one place. */
+/** Random programs placed at random over two to five workers have the gradients of the same program in one place. */
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import fc from 'fast-check';
 import { autograd, tf } from '../../index.ts';
 import { referenceGradients } from '../support/gradients.ts';
 import { randomTensor, randomVariable } from '../support/numbers.ts';
 import { runs } from '../support/runs.ts';
-import { at, CARRIERS, clean, expectGradients, startTeam, type Team } from './support.ts';
+import {
+  at,
+  CARRIERS,
+  type Carrier,
+  clean,
+  expectGradients,
+  startTeam,
+  type Team,
+} from './support.ts';
 
-const WORKERS = 3;
-const OPS = ['add', 'mul', 'tanh', 'matMul', 'halves', 'weigh', 'relay'] as const;
+const MOST_WORKERS = 5;
+const OPS = [
+  'add',
+  'mul',
+  'tanh',
+  'matMul',
+  'halves',
+  'weigh',
+  'relay',
+  'echo',
+  'ring',
+  'diamond',
+] as const;
+/** Programs in the suite and in `npm run test:long`. */
+const PROGRAMS: Readonly<Record<Carrier, () => ReturnType<typeof runs>>> = {
+  memory: () => runs(500, 20_000),
+  grpc: () => runs(40, 1_000),
+};
 
 /** One call: `op` on worker `place` with two earlier values, counted back from the newest, modulo their number. */
 interface Step {
@@ -19,6 +43,8 @@ interface Step {
 }
 
 interface Program {
+  /** How many workers take part. */
+  readonly workers: number;
   readonly steps: readonly Step[];
   readonly initiator: number;
   readonly seed: number;
@@ -28,16 +54,17 @@ interface Program {
 }
 
 const program: fc.Arbitrary<Program> = fc.record({
+  workers: fc.integer({ min: 2, max: MOST_WORKERS }),
   steps: fc.array(
     fc.record({
       op: fc.constantFrom(...OPS),
-      place: fc.nat(WORKERS - 1),
+      place: fc.nat(MOST_WORKERS - 1),
       left: fc.nat(8),
       right: fc.nat(8),
     }),
     { minLength: 1, maxLength: 10 },
   ),
-  initiator: fc.nat(WORKERS - 1),
+  initiator: fc.nat(MOST_WORKERS - 1),
   seed: fc.nat(1_000_000),
   roots: fc.array(fc.nat(100), { minLength: 1, maxLength: 3 }),
   isParallel: fc.boolean(),
@@ -57,7 +84,12 @@ function compute(op: Step['op'], a: tf.Tensor, b: tf.Tensor, weight: tf.Variable
     case 'halves':
       return [tf.mul(a, weight), tf.mul(b, 0.5)];
     case 'weigh':
+    case 'echo':
       return [tf.tanh(tf.add(a, weight))];
+    case 'ring':
+      return [tf.mul(a, weight)];
+    case 'diamond':
+      return [tf.add(tf.mul(a, 0.5), tf.mul(b, weight))];
     case 'relay':
       return [tf.mul(a, weight), b];
   }
@@ -77,19 +109,55 @@ function evaluate({ steps, roots }: Program, inputs: Inputs): tf.Tensor {
   return tf.addN(roots.map((root) => tf.mean(pick(values, root))));
 }
 
-/** The program on the workers: each step is a call; `relay` lets a second worker compute. */
+/** How a step comes to where it is computed. */
+function route(
+  { op, place }: Step,
+  workers: number,
+  work: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor[],
+): (a: tf.Tensor, b: tf.Tensor) => Promise<tf.Tensor[]> {
+  const there = place % workers;
+  const next = (there + 1) % workers;
+  const through = (rank: number) => (a: tf.Tensor, b: tf.Tensor) => at(rank, work, a, b);
+  switch (op) {
+    case 'relay':
+      return (a, b) => at(next, through(there), a, b);
+    case 'echo':
+      // A worker calls itself.
+      return (a, b) => at(there, through(there), a, b);
+    case 'ring': {
+      const hop =
+        (rank: number) =>
+        async (a: tf.Tensor, b: tf.Tensor): Promise<tf.Tensor[]> =>
+          rank === there ? work(a, b) : at((rank + 1) % workers, hop((rank + 1) % workers), a, b);
+      return (a, b) => at(next, hop(next), a, b);
+    }
+    case 'diamond': {
+      // Both come by workers of their own, one of them with what nobody uses.
+      const same = (t: tf.Tensor): tf.Tensor => t;
+      const both = (t: tf.Tensor): tf.Tensor[] => [t, tf.mul(t, 2)];
+      return async (a, b) => {
+        const [left, right] = await Promise.all([at(next, same, a), at(there, both, b)]);
+        return at(there, work, left, right[0] as tf.Tensor);
+      };
+    }
+    default:
+      return through(there);
+  }
+}
+
+/** The program on the workers: each step is a call, or several. */
 async function distribute(
-  { steps, roots, initiator, isParallel }: Program,
+  { steps, roots, initiator, isParallel, workers }: Program,
   inputs: Inputs,
 ): Promise<tf.Tensor[]> {
   const values: Promise<tf.Tensor>[] = [inputs.constant, inputs.own].map((v) => Promise.resolve(v));
-  for (const { op, place, left, right } of steps) {
+  for (const step of steps) {
+    const { op, place, left, right } = step;
     const weight = inputs.weights[place] as tf.Variable;
     const work = (a: tf.Tensor, b: tf.Tensor): tf.Tensor[] => compute(op, a, b, weight);
-    const relay = (a: tf.Tensor, b: tf.Tensor) => at(place, work, a, b);
-    const operands = Promise.all([pick(values, left), pick(values, right)]);
-    const called = operands.then(([a, b]) =>
-      op === 'relay' ? at((place + 1) % WORKERS, relay, a, b) : at(place, work, a, b),
+    const run = route(step, workers, work);
+    const called = Promise.all([pick(values, left), pick(values, right)]).then(([a, b]) =>
+      run(a, b),
     );
     const count = op === 'halves' || op === 'relay' ? 2 : 1;
     for (let i = 0; i < count; i++) values.push(called.then((all) => all[i] as tf.Tensor));
@@ -115,7 +183,8 @@ function reached({ steps, roots }: Program, inputs: Inputs): tf.Variable[] {
     const weight = inputs.weights[place] as tf.Variable;
     const both = new Set([...a, ...b]);
     if (op === 'halves' || op === 'relay') values.push(new Set([...a, weight]), b);
-    else if (op === 'weigh') values.push(new Set([...a, weight]));
+    else if (op === 'weigh' || op === 'echo' || op === 'ring') values.push(new Set([...a, weight]));
+    else if (op === 'diamond') values.push(new Set([...both, weight]));
     else values.push(op === 'tanh' ? a : both);
   }
   return [...new Set(roots.flatMap((root) => [...pick(values, root)]))];
@@ -132,18 +201,18 @@ function rootsThatLead(given: Program, inputs: Inputs): Program {
 describe.each(CARRIERS)('over %s', (carrier) => {
   let team: Team;
   beforeAll(async () => {
-    team = await startTeam(WORKERS, carrier);
+    team = await startTeam(MOST_WORKERS, carrier);
   });
   afterAll(() => team.stop());
 
   async function check(given: Program): Promise<void> {
     const constant = randomTensor([2, 2], given.seed);
     const own = randomVariable([2, 2], given.seed + 1);
-    const weights = [2, 3, 4].map((i) => randomVariable([2, 2], given.seed + i));
+    const weights = [2, 3, 4, 5, 6].map((i) => randomVariable([2, 2], given.seed + i));
     const inputs = { constant, own, weights };
     const leading = rootsThatLead(given, inputs);
     if (leading.roots.length > 0) {
-      await team.as(given.initiator, () =>
+      await team.as(given.initiator % given.workers, () =>
         autograd.context(async (id) => {
           await autograd.backward(id, await distribute(leading, inputs));
           const variables = reached(leading, inputs);
@@ -151,6 +220,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
             team,
             id,
             referenceGradients(() => evaluate(leading, inputs), variables),
+            1e-5,
           );
         }),
       );
@@ -161,7 +231,7 @@ describe.each(CARRIERS)('over %s', (carrier) => {
   test('random programs', async () => {
     await fc.assert(
       fc.asyncProperty(program, (given) => clean(team, () => check(given))),
-      runs(60),
+      PROGRAMS[carrier as Carrier](),
     );
-  }, 600_000);
+  }, 1_800_000);
 });

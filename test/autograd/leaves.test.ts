@@ -158,4 +158,24 @@ describe.each(CARRIERS)('over %s', (carrier) => {
       await autograd.backward(id, [tf.sum(await times(a))], options);
       expect(gradientOf(id, a)).toEqual(values(b));
     }));
+
+  test('higherOrder: gradients through tf.grad, here and at a callee', () =>
+    clean(team, () =>
+      team.as(0, () =>
+        autograd.context(
+          async (id) => {
+            const penalty = (y: tf.Tensor): tf.Tensor => tf.sum(tf.square(tf.grad(tf.tanh)(y)));
+            const there = await at(1, penalty, tf.mul(a, 1));
+            await autograd.backward(id, [there, penalty(b)]);
+            const second = (v: number): number => -4 * Math.tanh(v) * (1 - Math.tanh(v) ** 2) ** 2;
+            for (const of of [a, b]) {
+              const found = autograd.getGradients(id).get(of) as tf.Tensor;
+              const expected = tf.tensor1d(values(of).map(second));
+              expect(relativeDifference(found, expected)).toBeLessThan(1e-5);
+            }
+          },
+          { higherOrder: true },
+        ),
+      ),
+    ));
 });

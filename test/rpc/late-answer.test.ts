@@ -1,7 +1,8 @@
 /** What a handler makes of the end of its time is no answer: its caller must hear that the time is over, whoever is faster. */
 import { expect, test } from '@jest/globals';
+import type { Answer } from '../../rpc/answering.ts';
 import { Deadlines } from '../../rpc/deadlines.ts';
-import { type Answer, IncomingRequests } from '../../rpc/incoming.ts';
+import { IncomingRequests } from '../../rpc/incoming.ts';
 import { type Packet, pack } from '../../rpc/packet.ts';
 import type { RunningCall } from '../../rpc/running-call.ts';
 import { until } from '../support/until.ts';

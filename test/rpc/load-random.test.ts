@@ -32,7 +32,8 @@ async function never(): Promise<void> {
   const signal = currentCall()?.signal;
   await new Promise((resolve) => signal?.addEventListener('abort', resolve));
 }
-register({ slowly, further, never });
+function pong(): void {}
+register({ slowly, further, never, pong });
 
 const CODES = ['cancelled', 'deadline_exceeded', 'unavailable', 'shut_down', 'overloaded'];
 
@@ -151,6 +152,8 @@ describe.each(TRANSPORTS)('%s', (transport) => {
               return waitingCount + runningCount + references.ownedCount === 0;
             }),
           );
+          // What is still on its way comes before these: a request that was given up may.
+          await Promise.all(live.flatMap((a) => live.map((b) => a.rpcSync(b.info, pong))));
           await until(() => cluster.workers.every(({ endpoint }) => endpoint.runningCount === 0));
           for (const worker of live) {
             for (const other of live) await worker.writable(other.info);

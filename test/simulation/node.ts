@@ -1,6 +1,8 @@
 /** One incarnation of a worker in the simulation: its protocol, the handles of its users, and the calls that it waits for. */
+
+import type { Loss } from '../../rpc/reference-effects.ts';
 import type { ForkId, RRefId } from '../../rpc/reference-ids.ts';
-import { type Loss, ReferenceProtocol } from '../../rpc/reference-protocol.ts';
+import { ReferenceProtocol } from '../../rpc/reference-protocol.ts';
 import type { Clock, Connection, End } from './network.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -12,6 +14,15 @@ export interface Handle {
   readonly id: RRefId;
   readonly fork: ForkId;
   readonly owner: number;
+  /** Which of the workers of that rank, by its first number. */
+  readonly ownerNumber: number;
+}
+
+interface GivingUp {
+  /** When nobody waits any more, if ever. */
+  readonly giveUpInMs: number | undefined;
+  /** Runs then, or when the connection ends. */
+  readonly givenUp?: (() => void) | undefined;
 }
 
 export interface Watcher {
@@ -34,7 +45,15 @@ export class SimNode implements End {
   readonly made: Set<RRefId> = new Set();
   /** Those that were made and are there no longer, too. */
   readonly everMade: Set<RRefId> = new Set();
+  /** Those that will never be made. */
+  readonly neverMade: Set<RRefId> = new Set();
+  /** Uses that wait for their object, or for word that there will be none. */
+  readonly uses: Map<RRefId, (() => void)[]> = new Map();
+  /** How many uses of an object are under way. */
+  readonly borrowed: Map<RRefId, number> = new Map();
   isAlive = true;
+  /** Of the names that it gives. */
+  readonly firstNumber: number;
   #next: number;
   readonly #clock: Clock;
   #isWoken = false;
@@ -43,7 +62,8 @@ export class SimNode implements End {
   constructor(rank: number, incarnation: number, clock: Clock, watcher: Watcher) {
     this.rank = rank;
     this.#clock = clock;
-    this.#next = incarnation * 1_000_000 + 1;
+    this.firstNumber = incarnation * 1_000_000 + 1;
+    this.#next = this.firstNumber;
     const effects = {
       wake: () => this.#wake(),
       send: (peer: number, packet: Parameters<ReferenceProtocol['receive']>[1]) => {
@@ -53,7 +73,7 @@ export class SimNode implements End {
         connection.sendControl(this, () => to.protocol.receive(this.rank, packet));
       },
       free: (id: RRefId) => watcher.freed(this, id),
-      abandon: () => {},
+      fail: (id: RRefId) => this.#never(id),
       confirmed: (fork: ForkId) => this.#settle(fork, true),
       lost: (fork: ForkId, why: Loss) => {
         if (why === 'freed') watcher.refused(this, fork);
@@ -92,6 +112,55 @@ export class SimNode implements End {
     return this.handles.includes(handle);
   }
 
+  /** The creation has come. */
+  make(id: RRefId): void {
+    this.made.add(id);
+    this.everMade.add(id);
+    this.#decided(id);
+  }
+
+  /** Runs `work` once it is known what became of the object. */
+  use(id: RRefId, work: () => void): void {
+    if (this.everMade.has(id) || this.neverMade.has(id)) return work();
+    const uses = this.uses.get(id) ?? [];
+    uses.push(work);
+    this.uses.set(id, uses);
+  }
+
+  borrow(id: RRefId): boolean {
+    if (!this.protocol.borrow(id)) return false;
+    this.borrowed.set(id, (this.borrowed.get(id) ?? 0) + 1);
+    return true;
+  }
+
+  giveBack(id: RRefId): void {
+    this.borrowed.set(id, (this.borrowed.get(id) ?? 0) - 1);
+    this.protocol.giveBack(id);
+  }
+
+  /** A request through some copies begins. The result ends it. */
+  begin(
+    peer: number,
+    through: readonly Handle[],
+    { giveUpInMs, givenUp = () => {} }: GivingUp,
+  ): () => void {
+    for (const { fork } of through) this.protocol.hold(fork);
+    let isOver = false;
+    const end = (outcome: () => void): void => {
+      if (isOver) return;
+      isOver = true;
+      this.calls.delete(giveUp);
+      for (const { fork } of through) this.protocol.letGo(fork);
+      outcome();
+    };
+    const giveUp = (): void => end(givenUp);
+    this.calls.set(giveUp, peer);
+    if (giveUpInMs !== undefined) {
+      this.#clock.after(giveUpInMs, () => this.isAlive && giveUp());
+    }
+    return () => end(() => {});
+  }
+
   forget(fork: ForkId): void {
     const index = this.handles.findIndex((handle) => handle.fork === fork);
     if (index >= 0) this.handles.splice(index, 1);
@@ -107,6 +176,17 @@ export class SimNode implements End {
     const tell = this.waiting.get(fork);
     this.waiting.delete(fork);
     tell?.(isConfirmed);
+  }
+
+  #never(id: RRefId): void {
+    this.neverMade.add(id);
+    this.#decided(id);
+  }
+
+  #decided(id: RRefId): void {
+    const uses = this.uses.get(id) ?? [];
+    this.uses.delete(id);
+    for (const work of uses) work();
   }
 
   #wake(): void {

@@ -2,6 +2,7 @@
  * Workers that run random programs on references over a bad network, and what must hold meanwhile (G1) and at the end
  * (G2). Everything follows from the seed.
  */
+import type { Loss } from '../../rpc/reference-effects.ts';
 import type { ForkId, RRefId } from '../../rpc/reference-ids.ts';
 import { Clock, Connection, type Weather } from './network.ts';
 import { type Handle, LEASE_MS, SimNode } from './node.ts';
@@ -9,6 +10,9 @@ import { Random } from './random.ts';
 
 const STEPS = 60;
 const STEP_MS = 25;
+
+type Done = Record<'created' | 'freed' | 'passed' | 'crashed' | 'vanished', number>;
+type Answer = (answer: () => void) => void;
 
 interface Body {
   readonly refs: readonly Handle[];
@@ -24,13 +28,7 @@ export class World {
   readonly #isRough: boolean;
   #incarnation = 0;
   /** For the test of the test: how much was done. */
-  readonly done: Record<'created' | 'freed' | 'passed' | 'crashed' | 'vanished', number> = {
-    created: 0,
-    freed: 0,
-    passed: 0,
-    crashed: 0,
-    vanished: 0,
-  };
+  readonly done: Done = { created: 0, freed: 0, passed: 0, crashed: 0, vanished: 0 };
 
   constructor(seed: number) {
     this.#random = new Random(seed);
@@ -66,6 +64,9 @@ export class World {
       const left = JSON.stringify(node.protocol.counts());
       if (/[1-9]/.test(left)) this.violations.push(`G2: worker ${node.rank} keeps ${left}`);
       if (node.made.size > 0) this.violations.push(`G2: ${[...node.made]} was not freed`);
+      for (const id of node.uses.keys()) {
+        this.violations.push(`worker ${node.rank} waits for ever for ${id}, which is never made`);
+      }
     }
   }
 
@@ -92,7 +93,8 @@ export class World {
     for (const end of [node, other]) {
       const peer = connection.other(end).rank;
       end.connections.set(peer, connection);
-      end.protocol.peerHere(peer);
+      const { firstNumber } = connection.other(end) as SimNode;
+      end.protocol.peerHere(peer, firstNumber);
     }
   }
 
@@ -101,6 +103,9 @@ export class World {
   }
 
   #freed(owner: SimNode, id: RRefId): void {
+    if ((owner.borrowed.get(id) ?? 0) > 0) {
+      this.violations.push(`G1: ${id} was freed while a call through it was under way`);
+    }
     if (!owner.made.delete(id)) return;
     this.done.freed++;
     for (const node of this.#live()) {
@@ -149,20 +154,13 @@ export class World {
     from.connections.get(to.rank)?.sendCall(from, work);
   }
 
-  /** A request through some copies; `answered` runs once at most, `over` once: after it, or when nobody waits any more. */
-  #request(from: SimNode, to: SimNode, through: readonly Handle[]): (answer: () => void) => void {
-    for (const { fork } of through) from.protocol.hold(fork);
-    let isOver = false;
-    const over = (): void => {
-      if (isOver) return;
-      isOver = true;
-      from.calls.delete(over);
-      for (const { fork } of through) from.protocol.letGo(fork);
-    };
-    from.calls.set(over, to.rank);
-    if (this.#isRough && this.#random.chance(0.2)) {
-      this.clock.after(this.#random.below(300), () => from.isAlive && over());
-    }
+  /** A request through some copies; `answer` runs once at most. @param givenUp runs in its stead when nobody waits any more */
+  #request(from: SimNode, to: SimNode, through: readonly Handle[], givenUp?: () => void): Answer {
+    const giveUpInMs =
+      this.#isRough && this.#random.chance(0.2)
+        ? this.#random.below(this.#random.pick([10, 300]) ?? 0)
+        : undefined;
+    const over = from.begin(to.rank, through, { giveUpInMs, givenUp });
     return (answer) => {
       this.#send(to, from, () => {
         answer();
@@ -177,39 +175,58 @@ export class World {
     const to = node.peer(owner);
     if (to === undefined) return;
     this.done.created++;
-    const handle = { id, fork, owner };
+    const handle = { id, fork, owner, ownerNumber: to.firstNumber };
     node.protocol.begin(id, fork, owner);
     node.handles.push(handle);
     if (to === node && this.#random.chance(0.5)) {
-      node.made.add(id);
-      node.everMade.add(id);
+      node.make(id);
       node.protocol.create(id, fork, owner);
       return;
     }
-    const answer = this.#request(node, to, [handle]);
+    let isFailed = false;
+    const failed = (): void => {
+      isFailed = true;
+      node.protocol.failed(id, fork, owner);
+    };
+    if (this.#random.chance(0.1)) {
+      // It waits for its turn, and is given up before it is sent.
+      node.protocol.hold(fork);
+      this.clock.after(this.#random.below(80), () => {
+        if (!node.isAlive) return;
+        node.protocol.letGo(fork);
+        failed();
+      });
+      return;
+    }
+    const answer = this.#request(node, to, [handle], failed);
     if (this.#random.chance(0.2)) node.dispose(handle);
     this.#send(node, to, () => {
-      if (!to.protocol.create(id, fork, node.rank)) return answer(() => {});
-      to.made.add(id);
-      to.everMade.add(id);
-      to.protocol.borrow(id);
+      if (!to.protocol.create(id, fork, node.rank)) return answer(failed);
+      to.make(id);
+      to.borrow(id);
       this.clock.after(this.#random.below(80), () => {
         if (!to.isAlive) return;
-        to.protocol.giveBack(id);
-        answer(() => node.protocol.created(fork));
+        to.giveBack(id);
+        answer(() => isFailed || node.protocol.created(fork));
       });
     });
   }
 
   /** What travels for a copy. */
   #pack(from: SimNode, to: SimNode, handles: readonly Handle[]): Body {
-    const refs = handles.map(({ id, fork: parent, owner }) => {
+    const refs = handles.map(({ fork: parent, ...handle }) => {
       const fork = from.newId() as ForkId;
       from.protocol.pass(parent, fork, to.rank);
       this.done.passed++;
-      return { id, fork, owner };
+      return { ...handle, fork };
     });
     return { refs };
+  }
+
+  #arrive(to: SimNode, { id, fork, owner, ownerNumber }: Handle): 'confirmed' | 'pending' | Loss {
+    const now = this.#live().find(({ rank }) => rank === owner);
+    const isReplaced = now !== undefined && now.firstNumber !== ownerNumber;
+    return to.protocol.arrive(id, fork, owner, isReplaced);
   }
 
   /** The copies in a message; `run` gets them when all are confirmed. */
@@ -220,7 +237,7 @@ export class World {
       if (--missing === 0) run(refs);
     };
     for (const handle of refs) {
-      const fate = to.protocol.arrive(handle.id, handle.fork, handle.owner);
+      const fate = this.#arrive(to, handle);
       if (fate === 'freed' && !this.#isRough)
         this.violations.push(`G1: ${handle.fork} came to nothing`);
       if (fate === 'confirmed' || fate === 'pending') to.handles.push(handle);
@@ -266,16 +283,19 @@ export class World {
     const answer = this.#request(node, to, [handle]);
     if (this.#random.chance(0.2)) node.dispose(handle);
     this.#send(node, to, () => {
-      const isThere = to.protocol.borrow(handle.id);
+      const isThere = to.borrow(handle.id);
       const isHeld = wasConfirmed && node.protocol.isConfirmed(handle.fork);
       if (!isThere && (!this.#isRough || (isHeld && to.everMade.has(handle.id)))) {
         this.violations.push(`G1: ${handle.id} was gone when worker ${node.rank} called it`);
       }
-      this.clock.after(this.#random.below(60), () => {
-        if (!to.isAlive) return;
-        if (isThere) to.protocol.giveBack(handle.id);
-        answer(() => {});
-      });
+      const run = (): void =>
+        this.clock.after(this.#random.below(60), () => {
+          if (!to.isAlive) return;
+          if (isThere) to.giveBack(handle.id);
+          answer(() => {});
+        });
+      if (isThere) to.use(handle.id, run);
+      else run();
     });
   }
 }

@@ -18,6 +18,11 @@ export class MortalTransport implements Transport {
     return this.#stepsLeft < 0;
   }
 
+  /** Lets it die after so many steps from now. */
+  dieAfter(steps: number): void {
+    this.#stepsLeft = steps;
+  }
+
   async start(options: NodeOptions): Promise<TransportNode> {
     const accept = (connection: Connection): void => {
       if (this.#step()) options.accept(this.#watch(connection));

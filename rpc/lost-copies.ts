@@ -1,13 +1,16 @@
-/** Why a reference cannot be used, as errors. */
+/** A copy of a reference as its user has it, and the errors of one that cannot be used. Pure. */
 import { GradwireError } from '../errors.ts';
 import { goneError, type PeerLoss } from './peer-loss.ts';
-import type { RRefId } from './reference-ids.ts';
-import type { Loss } from './reference-protocol.ts';
+import type { Loss } from './reference-effects.ts';
+import type { ForkId, RRefId } from './reference-ids.ts';
 
-/** A copy of a reference. */
-interface Lost {
+/** One copy as its user has it. */
+export interface HeldCopy {
   readonly id: RRefId;
-  readonly owner: { readonly name: string };
+  readonly fork: ForkId;
+  readonly owner: { readonly id: number; readonly name: string };
+  /** Why it cannot be used. */
+  failure: Error | undefined;
 }
 
 export function closed(): GradwireError {
@@ -20,13 +23,14 @@ export function silence(name: string, leaseMs: number): GradwireError {
 }
 
 export function neverMade(): GradwireError {
-  const message = 'the object was never made: its creation was lost, or its maker is gone';
+  const message =
+    'the object was never made: its creation failed before it began, or its maker is gone';
   return new GradwireError('unknown_rref', message);
 }
 
 /** @param fenced how the owner has given this worker up, if it has */
 export function lossOf(
-  { id, owner }: Lost,
+  { id, owner }: HeldCopy,
   why: Loss,
   fenced: PeerLoss | undefined,
 ): GradwireError {
@@ -42,7 +46,7 @@ export function lossOf(
   return new GradwireError('unknown_rref', message, details);
 }
 
-export function deleted({ id, owner }: Lost): GradwireError {
+export function deleted({ id, owner }: HeldCopy): GradwireError {
   const message = `RRef ${id} of ${owner.name} is used after deletion: its worker has been shut down`;
   return new GradwireError('shut_down', message, { peer: owner.name });
 }
