@@ -37,8 +37,16 @@ function project(x: tf.Tensor, w: tf.Tensor): tf.Tensor {
   return tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D);
 }
 
-function weights(): tf.Variable {
-  return tf.variable(tf.ones([4, 4]));
+class Model {
+  readonly #weights = tf.variable(tf.ones([4, 4]));
+
+  forward(x: tf.Tensor): tf.Tensor {
+    return project(x, this.#weights);
+  }
+
+  parameters(): rpc.RRef<tf.Variable>[] {
+    return [new rpc.RRef(this.#weights)];
+  }
 }
 
 async function* numbers(to: number): AsyncGenerator<number> {
@@ -51,7 +59,7 @@ async function borrow(counter: rpc.RRef<Counter>): Promise<number> {
   return await mine.rpcSync({ timeoutMs: CALL_MS }).add(1);
 }
 
-rpc.register({ Counter, add, project, weights, numbers, borrow });
+rpc.register({ Counter, add, Model, project, numbers, borrow });
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -116,21 +124,24 @@ const DEEDS: readonly (() => Promise<unknown>)[] = [
     await Promise.all([...shared, kept, counter.rpcSync().add(1)]);
   },
   async () => {
-    using parameter = worker.remote(someone(), weights);
-    const optimizer = new optim.DistributedOptimizer(optim.SGD, [parameter], { lr: 0.1 });
+    using model = worker.remote(someone(), Model);
+    const parameters = await model.rpcSync().parameters();
     const x = tf.ones([2, 4]);
     try {
+      using optimizer = worker.run(
+        () => new optim.DistributedOptimizer(optim.SGD, parameters, { lr: 0.1 }),
+      );
       await worker.run(() =>
         autograd.context(async (id) => {
-          const w = await parameter.toHere();
-          const hidden = await worker.rpcSync(someone(), project, [x, w]);
-          await autograd.backward(id, [tf.sum(hidden)], { timeoutMs: CALL_MS });
+          const hidden = await model.rpcSync().forward(x);
+          const output = await worker.rpcSync(someone(), project, [hidden, tf.ones([4, 2])]);
+          await autograd.backward(id, [tf.sum(output)], { timeoutMs: CALL_MS });
           await optimizer.step(id);
         }),
       );
     } finally {
       x.dispose();
-      optimizer.dispose();
+      for (const parameter of parameters) parameter.dispose();
     }
   },
 ];

@@ -97,6 +97,11 @@ export class Endpoint {
     return this.#incoming.running;
   }
 
+  /** Requests, own and others', that somebody waits for who is there. */
+  get awaitedCount(): number {
+    return this.waitingCount + this.#incoming.awaited((peer) => this.isConnected(peer));
+  }
+
   /** Requests sent and received so far, meetings excepted. */
   get activity(): number {
     return this.#activity;

@@ -82,6 +82,13 @@ export class IncomingRequests {
     return last;
   }
 
+  /** Requests that are being worked on for callers that are still there. */
+  awaited(isThere: (peer: number) => boolean): number {
+    let count = this.#running;
+    for (const [peer, calls] of this.#calls) if (!isThere(peer)) count -= calls.size;
+    return count;
+  }
+
   /** A request that runs. */
   find(peer: number, id: number): RunningCall | undefined {
     return this.#calls.get(peer)?.get(id);
@@ -220,12 +227,8 @@ export class IncomingRequests {
       };
       const run = (): unknown => this.#options.enter(peer, call, work);
       const before = this.#waiting.before(incoming, unconfirmed);
-      // What would be made now for a caller that is gone would never be freed.
-      const wanted = (): unknown => {
-        call.throwIfStopped();
-        return run();
-      };
-      const result = before === undefined ? run() : before.then(wanted);
+      // What would be made later for a caller that is gone by then would never be freed.
+      const result = before?.then(() => call.throwIfStopped()).then(run) ?? run();
       if (!isThenable(result)) return finish('reply', result);
       Promise.resolve(result).then((value) => finish('reply', value), failed);
     } catch (error) {

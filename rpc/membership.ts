@@ -13,6 +13,7 @@ import type { Incoming } from './incoming.ts';
 import type { Members } from './members.ts';
 import { departed } from './peer-loss.ts';
 import { type Change, Roster, type RosterEffect, type Seat } from './roster.ts';
+import { atRest } from './shutdown.ts';
 import type { Connection, Member, TransportNode } from './transport.ts';
 
 /** Pause before a member that could not be reached is tried again. */
@@ -135,7 +136,7 @@ export class Membership {
     });
     await Promise.all(told);
     // Their calls before they heard it have come before their answer.
-    await endpoint.idle();
+    await atRest(endpoint, () => this.#isClosed);
   }
 
   /** On rank 0: nobody comes any more. False if others are there. */

@@ -1,4 +1,5 @@
 /** How a worker leaves its group: in agreement with the others, and within a bound whatever they do. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { GradwireError } from '../errors.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Members } from './members.ts';
@@ -149,7 +150,7 @@ export async function agreeWithAll(worker: Leaver, isOver: () => boolean): Promi
   let round = 0;
   let before = -1;
   while (!isOver()) {
-    await endpoint.idle();
+    await atRest(endpoint, isOver);
     const ranks = members.live();
     const lowest = Math.min(...ranks);
     if (lowest !== leader) [leader, round, before] = [lowest, 0, -1];
@@ -166,4 +167,23 @@ export async function agreeWithAll(worker: Leaver, isOver: () => boolean): Promi
     round++;
   }
   return false;
+}
+
+/** How long a handler may go on whose caller is gone, in ms, and how often it is looked at meanwhile. */
+const ORPHAN_MS = 500;
+const LOOKS = 5;
+
+/** Resolves when nothing is under way; handlers that nobody waits for, because their callers are dead, are given little time. */
+export async function atRest(
+  endpoint: Pick<Endpoint, 'idle' | 'awaitedCount'>,
+  isOver: () => boolean,
+): Promise<void> {
+  let isIdle = false;
+  const idle = endpoint.idle().then(() => {
+    isIdle = true;
+  });
+  for (let looks = 0; !isIdle && !isOver() && looks < LOOKS; ) {
+    await Promise.race([idle, delay(ORPHAN_MS / LOOKS, undefined, { ref: false })]);
+    looks = endpoint.awaitedCount === 0 ? looks + 1 : 0;
+  }
 }

@@ -180,7 +180,9 @@ function tensors(): tf.Tensor[] {
 /** Records the scenario. @throws if a message kind did not occur */
 export async function record(masterPort: number): Promise<readonly Traffic[]> {
   const transport = new Recorder();
-  const options = { masterPort, transport, engine: 'cpu', worldSize: 'dynamic' } as const;
+  // Shorter than what a session may last: a handler waits for what never comes until its call's time is over.
+  const limits = { timeoutMs: 2_000, worldSize: 'dynamic' } as const;
+  const options = { masterPort, transport, engine: 'cpu', ...limits } as const;
   for (const rank of [0, 1, 2]) {
     workers.push((await init({ ...options, rank, name: `worker${rank}` })) as WorkerNode);
   }
