@@ -134,14 +134,9 @@ export class Endpoint {
     });
   }
 
-  /** Ends the connection to a peer, who counts as dead from now on and is heard no longer. */
+  /** Ends the connection to a peer, who is heard no longer; of one that is over, tells further calls why. */
   cut(peer: number, reason: Error): void {
     this.#lanes.cut(peer, reason);
-  }
-
-  /** Why the connection to a peer is over: for the errors of further calls. */
-  explain(peer: number, loss: Error): void {
-    this.#lanes.explain(peer, loss);
   }
 
   isConnected(peer: number): boolean {

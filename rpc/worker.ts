@@ -86,7 +86,7 @@ export class WorkerNode implements Worker, WorkerCore {
       suspected: (rank) => this.#tell('suspected', rank),
       alive: (rank) => this.#tell('alive', rank),
       lost: (rank, loss) => this.endpoint.cut(rank, loss),
-      explained: (rank, loss) => this.endpoint.explain(rank, loss),
+      explained: (rank, loss) => this.endpoint.cut(rank, loss),
     });
     this.members = new Members(members, options.worldSize === DYNAMIC);
     this.info = this.members.get(options.rank);
