@@ -44,16 +44,35 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
+/** Where an operation can have failed. The list is closed: ERRORS.md explains each. */
+export const ERROR_STAGES = [
+  'init',
+  'queue',
+  'send',
+  'call',
+  'execute',
+  'reply',
+  'receive',
+  'decode',
+  'barrier',
+  'backward',
+  'shutdown',
+] as const;
+
+export type ErrorStage = (typeof ERROR_STAGES)[number];
+
 /** What is known about a failure beyond its code and message; every field travels between workers. */
 export interface ErrorDetails {
   /** Name of the worker at the other end, where there is one. */
   readonly peer?: string;
-  /** What was being done: `init`, `call`, `backward`, `shutdown`, … */
+  /** What was being done, of `ERROR_STAGES`. */
   readonly stage?: string;
   /** For a failed call: false if the peer certainly did not run it. */
   readonly maybeExecuted?: boolean;
   /** Milliseconds between the start of the operation and its failure. */
   readonly elapsedMs?: number;
+  /** Number of the call on its caller, the same in all that is said of it. */
+  readonly callId?: number;
   /** Class name of the error that a remote function threw. */
   readonly remoteName?: string;
   /** Stack of the error where it was thrown, on the worker `peer`. */
@@ -73,6 +92,7 @@ export class GradwireError extends Error {
   readonly stage: string | undefined;
   readonly maybeExecuted: boolean | undefined;
   readonly elapsedMs: number | undefined;
+  readonly callId: number | undefined;
   readonly remoteName: string | undefined;
   readonly remoteStack: string | undefined;
 
@@ -90,6 +110,7 @@ export class GradwireError extends Error {
     this.stage = details.stage;
     this.maybeExecuted = details.maybeExecuted;
     this.elapsedMs = details.elapsedMs;
+    this.callId = details.callId;
     this.remoteName = details.remoteName;
     this.remoteStack = details.remoteStack;
     Object.defineProperty(this, brand, { value: true });
@@ -116,4 +137,17 @@ function textOf(value: unknown): string {
   } catch {
     return 'an object that cannot be read';
   }
+}
+
+/** The same error with what it does not say yet. One that is none of gradwire's stays as it is. */
+export function withDetails(error: Error, details: ErrorDetails): Error {
+  if (!isGradwireError(error)) return error;
+  const { code, message, stack, cause } = error;
+  const { peer, stage, maybeExecuted, elapsedMs, callId, remoteName, remoteStack } = error;
+  const known = { peer, stage, maybeExecuted, elapsedMs, callId, remoteName, remoteStack };
+  const said = Object.entries(known).filter(([, value]) => value !== undefined);
+  const all = { ...details, ...Object.fromEntries(said), cause };
+  const made = new GradwireError(code, message.replace(`${code}: `, ''), all);
+  if (stack !== undefined) made.stack = stack;
+  return made;
 }

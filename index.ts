@@ -4,8 +4,10 @@
 export * as autograd from './autograd/index.ts';
 export {
   ERROR_CODES,
+  ERROR_STAGES,
   type ErrorCode,
   type ErrorDetails,
+  type ErrorStage,
   GradwireError,
   isGradwireError,
 } from './errors.ts';

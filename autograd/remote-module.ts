@@ -138,13 +138,18 @@ export class RemoteModule<M extends Module, A extends unknown[] = unknown[]> imp
     if (!isGradwireError(error, 'unknown_method') && !isGradwireError(error, 'invalid_argument')) {
       throw error;
     }
-    const owner = this.#rref.owner();
-    const module: RRef<unknown> = this.#rref;
-    const asked = currentWorker<Worker>().rpcSync(owner, moduleFault, [module]);
-    const fault = await asked.catch(() => undefined);
+    const fault = await this.#fault().catch(() => undefined);
     if (fault === undefined) throw error;
-    const details = { peer: owner.name, cause: error };
-    throw new GradwireError('invalid_argument', `no module on ${owner.name}: ${fault}`, details);
+    const peer = this.#rref.ownerName();
+    throw new GradwireError('invalid_argument', `no module on ${peer}: ${fault}`, {
+      peer,
+      cause: error,
+    });
+  }
+
+  async #fault(): Promise<string | undefined> {
+    const module: RRef<unknown> = this.#rref;
+    return await currentWorker<Worker>().rpcSync(module.owner(), moduleFault, [module]);
   }
 
   static {

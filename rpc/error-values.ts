@@ -150,6 +150,7 @@ const DETAILS: Readonly<Record<keyof ErrorDetails, string>> = {
   stage: 'string',
   maybeExecuted: 'boolean',
   elapsedMs: 'number',
+  callId: 'number',
   remoteName: 'string',
   remoteStack: 'string',
 };

@@ -60,7 +60,7 @@ export function fromWire(wire: unknown, peer: string, what: string): GradwireErr
   const origin = rest.peer ?? peer;
   const details = {
     peer: origin,
-    stage: 'call',
+    stage: rest.maybeExecuted === false ? 'receive' : 'execute',
     maybeExecuted: rest.maybeExecuted ?? true,
     remoteName: name,
     remoteStack: stack,
@@ -85,9 +85,9 @@ function readFailure(wire: unknown): WireFailure {
   const { peer, maybeExecuted, cause } = fields;
   const isOfUser = !Object.hasOwn(ERROR_CODES, code) || code === 'remote_error';
   const texts = {
-    message: said(fields['message']),
-    name: said(fields['name']),
-    stack: said(fields['stack']),
+    message: harmless(fields['message']),
+    name: harmless(fields['name']),
+    stack: harmless(fields['stack']),
   };
   // What could not be read at its origin has no error of its own.
   const stand = (): Error | undefined =>
@@ -95,10 +95,34 @@ function readFailure(wire: unknown): WireFailure {
   return {
     ...texts,
     code: isOfUser ? 'remote_error' : (code as ErrorCode),
-    peer: typeof peer === 'string' ? peer : undefined,
+    peer: typeof peer === 'string' ? harmless(peer) : undefined,
     maybeExecuted: typeof maybeExecuted === 'boolean' ? maybeExecuted : undefined,
-    cause: isError(cause) ? cause : stand(),
+    cause: isError(cause) ? withoutControls(cause) : stand(),
   };
+}
+
+/** What a peer says ends up in logs and terminals: no control characters but tabs and ends of lines, and a bound. */
+function harmless(value: unknown): string {
+  return text(said(value)).replace(CONTROLS, '\u{fffd}');
+}
+
+const CONTROLS = /[^\P{Cc}\n\t]/gu;
+const MAX_CAUSES = 16;
+
+/** The same for the texts of an error that came, and of what it goes back to. */
+function withoutControls(error: Error): Error {
+  let current: unknown = error;
+  for (let depth = 0; depth < MAX_CAUSES && isError(current); depth++) {
+    for (const key of ['name', 'message', 'stack'] as const) {
+      const given = current[key];
+      const clean = harmless(given);
+      if (given !== undefined && given !== clean) {
+        Object.defineProperty(current, key, { value: clean, configurable: true, writable: true });
+      }
+    }
+    current = current.cause;
+  }
+  return error;
 }
 
 /** A text that a peer sent; what is none cannot be made one. */

@@ -1,5 +1,5 @@
 /** The requests of one worker that wait for their answer, and every way in which they stop waiting without one. */
-import { GradwireError } from '../errors.ts';
+import { type ErrorDetails, GradwireError, withDetails } from '../errors.ts';
 import type { Frame } from '../tensor/index.ts';
 import { BoundedSet } from './bounded-set.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
@@ -53,12 +53,13 @@ export interface NewRequest {
 }
 
 export interface PendingRequest extends NewRequest {
+  /** By `performance.now()`. */
+  readonly startedAt: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
 interface Entry extends PendingRequest {
-  readonly startedAt: number;
   readonly deadline: Deadline;
   readonly stopListening: (() => void) | undefined;
 }
@@ -140,7 +141,17 @@ export class PendingRequests {
   }
 
   fail(id: number, error: Error): void {
-    this.#remove(id)?.reject(error);
+    const entry = this.#remove(id);
+    if (entry === undefined) return;
+    const { request, startedAt, reject } = entry;
+    const details = {
+      peer: this.#options.nameOf(request.peer),
+      stage: 'send',
+      maybeExecuted: false,
+      callId: id,
+      elapsedMs: Math.round(performance.now() - startedAt),
+    };
+    reject(withDetails(error, details));
   }
 
   /** The caller does not want the answer any more. */
@@ -164,26 +175,18 @@ export class PendingRequests {
   failPeer(peer: number, isFarewell: boolean, reason: Error | undefined): void {
     const name = this.#options.nameOf(peer);
     const { code, how } = lossOf(isFarewell, reason);
-    for (const [id, { request, startedAt, parcel }] of this.#entries) {
+    for (const [id, { request, parcel }] of this.#entries) {
       if (request.peer !== peer) continue;
-      const isUnsent = parcel.stage !== 'begun' && parcel.stage !== 'gone';
-      const details = {
-        peer: name,
-        stage: 'call',
-        maybeExecuted: !isUnsent,
-        elapsedMs: Math.round(performance.now() - startedAt),
-        cause: reason,
-      };
+      const details = { ...progressOf(parcel), cause: reason };
       const message = `${name} ${how} before it answered ${request.what}`;
       this.fail(id, new GradwireError(code, message, details));
     }
   }
 
   close(): void {
-    for (const [id, { request }] of this.#entries) {
+    for (const [id, { request, parcel }] of this.#entries) {
       const message = `${request.what} was under way when this worker shut down`;
-      const details = { peer: this.#options.nameOf(request.peer), maybeExecuted: true };
-      this.fail(id, new GradwireError('shut_down', message, details));
+      this.fail(id, new GradwireError('shut_down', message, progressOf(parcel)));
     }
   }
 
@@ -219,15 +222,10 @@ export class PendingRequests {
   ): void {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
-    const { request, parcel, startedAt } = entry;
+    const { request, parcel } = entry;
     const isUnsent = this.#abandon(id, request, parcel);
     const { message, ...cause } = say(entry, isUnsent);
-    const details = {
-      peer: this.#options.nameOf(request.peer),
-      stage: isUnsent ? 'queue' : 'call',
-      maybeExecuted: !isUnsent,
-      elapsedMs: Math.round(performance.now() - startedAt),
-    };
+    const details = isUnsent ? { stage: 'queue', maybeExecuted: false } : progressOf(parcel);
     this.fail(id, new GradwireError(code, message, { ...details, ...cause }));
   }
 
@@ -237,6 +235,13 @@ export class PendingRequests {
     if (!isUnsent) this.#abandoned.add(id);
     return isUnsent;
   }
+}
+
+/** How far a request has come that gets no answer: held, leaving, or away. */
+function progressOf({ stage }: Parcel): Pick<ErrorDetails, 'stage' | 'maybeExecuted'> {
+  if (stage === 'begun') return { stage: 'send', maybeExecuted: true };
+  const isAway = stage === 'gone';
+  return { stage: isAway ? 'call' : 'queue', maybeExecuted: isAway };
 }
 
 /** Why a request is not sent at all, if so: nobody would wait for its answer. */

@@ -1,5 +1,5 @@
 /** Gives the answer to a request to whoever waits for it. Knows nothing of connections. */
-import { GradwireError } from '../errors.ts';
+import { GradwireError, withDetails } from '../errors.ts';
 import { enterFrame, tf } from '../tensor/index.ts';
 import type { RawMessage } from './answering.ts';
 import { discard, disposeReferences } from './discard.ts';
@@ -20,10 +20,15 @@ export interface Answerer {
  * answer that cannot be read nothing is kept. Must not throw.
  */
 export function settle(
-  { request, frame, traces, resolve, reject }: PendingRequest,
-  { kind, bytes }: RawMessage,
+  { request, frame, traces, startedAt, resolve, reject }: PendingRequest,
+  { kind, id: callId, bytes }: RawMessage,
   { extensions, peerName }: Answerer,
 ): void {
+  const failed = (error: Error): void => {
+    const elapsedMs = Math.round(performance.now() - startedAt);
+    const details = { peer: peerName, stage: 'reply', maybeExecuted: true, callId, elapsedMs };
+    reject(withDetails(error, details));
+  };
   let answer: Unpacked | undefined;
   let isUnread = true;
   const read = (): unknown => {
@@ -40,13 +45,13 @@ export function settle(
     frame?.recorder?.check();
     const body = frame === undefined ? read() : enterFrame(frame, read);
     if (kind === 'reply') resolve(body);
-    else reject(fromWire(body, peerName, request.what));
+    else failed(fromWire(body, peerName, request.what));
   } catch (error) {
     if (isUnread) discard(bytes, extensions);
     else if (answer !== undefined) {
       disposeReferences(answer.body);
       tf.dispose([...answer.tensors]);
     }
-    reject(error as Error);
+    failed(error as Error);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { optim, rpc } from 'gradwire';
 import { endWith } from '../support/end-with.ts';
+import { mean } from '../support/losses.ts';
 import { type Place, runExample } from '../support/run-example.ts';
 import { BatchUpdateParameterServer } from './parameter-server.ts';
 import { runTrainer } from './trainer.ts';
@@ -18,9 +19,9 @@ const FLAGS = {
 const PATIENT = { timeoutMs: Number.POSITIVE_INFINITY };
 
 async function runPs(trainers: readonly string[], place: Place<typeof FLAGS>): Promise<void> {
-  const { flags, write } = place;
+  const { flags, settings, write } = place;
   const { iterations, batchSize, lr, seed } = flags;
-  write({ event: 'start', trainers: trainers.length, ...flags });
+  write({ event: 'start', trainers: trainers.length, ...settings });
   const server = new BatchUpdateParameterServer(trainers.length, seed, (parameters) => {
     return new optim.SGD(parameters, { lr, momentum: 0.9 });
   });
@@ -38,15 +39,11 @@ async function runPs(trainers: readonly string[], place: Place<typeof FLAGS>): P
   });
   const few = Math.min(5, Math.floor(iterations / 2));
   const [first, last] = [mean(means.slice(0, few)), mean(means.slice(-few))];
-  write({ event: 'end', ...flags, updates: server.updates, first, last });
+  write({ event: 'end', ...settings, updates: server.updates, first, last });
   console.log(
     `Loss ${last.toFixed(4)} after ${server.updates} updates by ${trainers.length} trainers, ${first.toFixed(4)} at first`,
   );
   psRRef.dispose();
-}
-
-function mean(numbers: readonly number[]): number {
-  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }
 
 runExample(

@@ -2,6 +2,7 @@
 import { rpc, tf } from 'gradwire';
 import { Batches } from '../support/batches.ts';
 import { generateDigits } from '../support/digits.ts';
+import { nllLoss } from '../support/losses.ts';
 import { Progress } from '../support/progress.ts';
 import { Net } from './net.ts';
 import type { BatchUpdateParameterServer } from './parameter-server.ts';
@@ -55,11 +56,6 @@ export class Trainer {
     this.#model.dispose();
     this.#psRRef.dispose();
   }
-}
-
-/** Negative log-likelihood of the labels `[batch]` under log-probabilities `[batch, 10]`. */
-export function nllLoss(logProbs: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
-  return tf.tidy(() => tf.neg(tf.mean(tf.sum(tf.mul(logProbs, tf.oneHot(labels, 10)), 1))));
 }
 
 /** Called by the server on each trainer. */

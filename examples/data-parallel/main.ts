@@ -4,6 +4,7 @@
  */
 import { autograd, rpc, tf } from 'gradwire';
 import { endWith } from '../support/end-with.ts';
+import { mean } from '../support/losses.ts';
 import { type Place, runExample } from '../support/run-example.ts';
 import { EMBEDDING, EmbeddingBag } from './hybrid-model.ts';
 import { type Report, runTrainer } from './trainer.ts';
@@ -20,9 +21,9 @@ const TRAINERS: readonly string[] = NAMES.slice(0, 2);
 /** Training takes as long as it takes; a trainer that dies ends the wait. */
 const PATIENT = { timeoutMs: Number.POSITIVE_INFINITY };
 
-async function runMaster({ flags, write }: Place<typeof FLAGS>): Promise<void> {
+async function runMaster({ flags, settings, write }: Place<typeof FLAGS>): Promise<void> {
   const { seed, steps, batchSize, lr } = flags;
-  write({ event: 'start', ...flags });
+  write({ event: 'start', ...settings });
   // Build the embedding on the parameter server.
   const remoteEmbModule = new autograd.RemoteModule('ps', EmbeddingBag, [...EMBEDDING, seed]);
   // Run the training loop on trainers.
@@ -37,7 +38,7 @@ async function runMaster({ flags, write }: Place<typeof FLAGS>): Promise<void> {
   }
   const accuracy = mean(reports.map((report) => report.accuracy));
   const apart = difference(reports);
-  write({ event: 'end', ...flags, accuracy, apart });
+  write({ event: 'end', ...settings, accuracy, apart });
   const alike = apart === 0 ? 'replicas are equal' : `replicas differ by ${apart}`;
   console.log(`Accuracy ${accuracy.toFixed(4)} after ${steps} steps of 2 trainers, ${alike}`);
   tf.dispose(reports.flatMap(({ replica }) => [...replica]));
@@ -52,10 +53,6 @@ function difference([one, other]: readonly Report[]): number {
     return tf.tidy(() => tf.max(tf.abs(tf.sub(parameter, there))).dataSync()[0] as number);
   });
   return Math.max(...apart);
-}
-
-function mean(numbers: readonly number[]): number {
-  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }
 
 runExample(

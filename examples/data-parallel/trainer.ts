@@ -1,7 +1,8 @@
 /** A trainer of the data-parallel example. Called by the master, by name. */
 import { autograd, optim, rpc, tf } from 'gradwire';
+import { crossEntropy } from '../support/losses.ts';
 import { Progress } from '../support/progress.ts';
-import { bagsOf, NUM_CLASSES } from './bags.ts';
+import { bagsOf } from './bags.ts';
 import { HybridModel, type RemoteEmbedding } from './hybrid-model.ts';
 import { averageGradients } from './replicas.ts';
 
@@ -78,11 +79,6 @@ export async function runTrainer(
   for (const reference of embedding) reference.dispose();
   model.dispose();
   return { losses, accuracy: right / (Math.min(LAST, steps) * batchSize), replica };
-}
-
-/** Mean cross entropy of scores `[count, NUM_CLASSES]` for classes `[count]`. PyTorch: `nn.CrossEntropyLoss`. */
-function crossEntropy(scores: tf.Tensor2D, target: tf.Tensor1D): tf.Scalar {
-  return tf.tidy(() => tf.losses.softmaxCrossEntropy(tf.oneHot(target, NUM_CLASSES), scores));
 }
 
 rpc.register({ runTrainer });

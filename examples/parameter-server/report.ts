@@ -1,5 +1,6 @@
 /** What a run tells of itself for `--json`: records while it trains, and figures of all trainers at the end. */
 import { getNumThreads, rpc, tf } from 'gradwire';
+import { mean } from '../support/losses.ts';
 
 /** Live tensors after some steps, while no step is under way. */
 export interface Memory {
@@ -103,10 +104,6 @@ export function lossFigures(
     lastLoss: mean(all.slice(-few)),
     losses: all.filter((_, i) => i % FEW === 0),
   };
-}
-
-function mean(numbers: readonly number[]): number {
-  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }
 
 /** Number of live tensors in this process. */

@@ -2,6 +2,7 @@
 import { autograd, optim, rpc, tf } from 'gradwire';
 import type { Batches } from '../support/batches.ts';
 import { endWith } from '../support/end-with.ts';
+import { nllLoss } from '../support/losses.ts';
 import { Progress } from '../support/progress.ts';
 import { remoteMethod } from './parameter-server.ts';
 import {
@@ -78,11 +79,6 @@ export async function runTrainingLoop(
     ...lossFigures(losses),
     memory,
   };
-}
-
-/** Negative log-likelihood of the targets `[batch]` under log-probabilities `[batch, 10]`. PyTorch: `F.nll_loss`. */
-function nllLoss(logProbs: tf.Tensor2D, target: tf.Tensor1D): tf.Scalar {
-  return tf.tidy(() => tf.neg(tf.mean(tf.sum(tf.mul(logProbs, tf.oneHot(target, 10)), 1))));
 }
 
 /**

@@ -2,11 +2,12 @@
  * PyTorch's tutorial "Distributed Pipeline Parallelism Using RPC": rank 0 trains a model whose halves live on ranks 1 and 2,
  * with batches split into 1, 2, 4 and 8 micro-batches. While one half computes a micro-batch, the other has the next.
  */
-import { autograd, optim, rpc, tf } from 'gradwire';
+import { autograd, optim, rpc } from 'gradwire';
 import { UsageError } from '../support/args.ts';
 import { Batches } from '../support/batches.ts';
 import { generateDigits } from '../support/digits.ts';
 import { endWith } from '../support/end-with.ts';
+import { nllLoss } from '../support/losses.ts';
 import { Progress } from '../support/progress.ts';
 import { type Place, runExample } from '../support/run-example.ts';
 import { DistConvNet } from './shards.ts';
@@ -54,14 +55,9 @@ async function runMaster(numSplits: number, { flags }: Place<typeof FLAGS>): Pro
   return { numSplits, imagesPerSecond, loss };
 }
 
-/** Negative log-likelihood of the labels `[batch]` under log-probabilities `[batch, 10]`. */
-function nllLoss(logProbs: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
-  return tf.tidy(() => tf.neg(tf.mean(tf.sum(tf.mul(logProbs, tf.oneHot(labels, 10)), 1))));
-}
-
 async function compare(place: Place<typeof FLAGS>): Promise<void> {
-  const { flags, write } = place;
-  write({ event: 'start', ...flags });
+  const { settings, write } = place;
+  write({ event: 'start', ...settings });
   const results: Result[] = [];
   for (const numSplits of SPLITS) {
     const result = await runMaster(numSplits, place);
@@ -71,7 +67,7 @@ async function compare(place: Place<typeof FLAGS>): Promise<void> {
   }
   const best = results.reduce((a, b) => (b.imagesPerSecond > a.imagesPerSecond ? b : a));
   const gain = best.imagesPerSecond / (results[0] as Result).imagesPerSecond;
-  write({ event: 'end', ...flags, best: best.numSplits, gain });
+  write({ event: 'end', ...settings, best: best.numSplits, gain });
   console.log(
     `Best with ${best.numSplits} splits: ${best.imagesPerSecond.toFixed(1)} images/s, ${gain.toFixed(2)} times those of 1`,
   );

@@ -18,10 +18,10 @@ const FLAGS = {
 } as const;
 
 async function runAgent(observers: readonly string[], place: Place<typeof FLAGS>): Promise<void> {
-  const { flags, write } = place;
+  const { flags, settings, write } = place;
   const { batch, threshold, episodes, steps, lr, seed } = flags;
   const asking = batch ? 'batch' : 'single';
-  write({ event: 'start', observers: observers.length, ...flags });
+  write({ event: 'start', observers: observers.length, ...settings });
   const agent = new Agent(observers, { lr, seed });
   const agentRRef = new rpc.RRef(agent);
   let episode = 0;
@@ -41,7 +41,7 @@ async function runAgent(observers: readonly string[], place: Place<typeof FLAGS>
   }
   progress.end();
   const { runningReward, steps: total } = agent;
-  write({ event: 'end', ...flags, episode, runningReward, total });
+  write({ event: 'end', ...settings, episode, runningReward, total });
   const verdict = runningReward < threshold ? 'Not solved' : 'Solved';
   console.log(
     `${verdict}: running reward ${runningReward.toFixed(1)} after ${episode} episodes of ${observers.length} observers, ${total} steps`,

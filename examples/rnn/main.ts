@@ -4,6 +4,7 @@
  */
 import { autograd, optim, rpc, tf } from 'gradwire';
 import { endWith } from '../support/end-with.ts';
+import { crossEntropy } from '../support/losses.ts';
 import { Progress } from '../support/progress.ts';
 import { type Place, runExample } from '../support/run-example.ts';
 import { type Hidden, RNNModel } from './rnn.ts';
@@ -21,7 +22,7 @@ const FLAGS = {
 /** Letters in a piece. */
 const STEPS = 16;
 
-async function runTrainer({ flags, write }: Place<typeof FLAGS>): Promise<void> {
+async function runTrainer({ flags, settings, write }: Place<typeof FLAGS>): Promise<void> {
   const { epochs, batchSize, nhid, nlayers, dropout, lr, seed } = flags;
   const model = new RNNModel('ps', { ntoken: NTOKEN, ninp: 16, nhid, nlayers, dropout, seed });
   // Setup distributed optimizer.
@@ -29,7 +30,7 @@ async function runTrainer({ flags, write }: Place<typeof FLAGS>): Promise<void> 
     lr,
     momentum: 0.9,
   });
-  write({ event: 'start', ...flags });
+  write({ event: 'start', ...settings });
   const batches = [...pieces(batchSize, STEPS)];
   const progress = new Progress({ label: 'trainer', total: epochs * batches.length });
   const perplexities: number[] = [];
@@ -45,7 +46,7 @@ async function runTrainer({ flags, write }: Place<typeof FLAGS>): Promise<void> 
           tf.tensor2d(data, undefined, 'int32'),
           previous,
         );
-        const loss = crossEntropy(output, tf.tensor2d(target, undefined, 'int32'));
+        const loss = crossEntropy(output, stepByStep(target));
         // Run distributed backward pass.
         await autograd.backward(contextId, [loss]);
         // Run distributed optimizer.
@@ -65,7 +66,7 @@ async function runTrainer({ flags, write }: Place<typeof FLAGS>): Promise<void> 
   }
   progress.end();
   const [first, last] = [perplexities[0] as number, perplexities.at(-1) as number];
-  write({ event: 'end', ...flags, first, last });
+  write({ event: 'end', ...settings, first, last });
   console.log(`Perplexity ${last.toFixed(3)} in epoch ${epochs}, ${first.toFixed(3)} in the first`);
 }
 
@@ -74,10 +75,13 @@ function zeros(nlayers: number, batch: number, nhid: number): Hidden {
   return { h: layers(), c: layers() };
 }
 
-/** Mean cross entropy of scores `[steps * batch, ntoken]` for targets `[batch, steps]`. PyTorch: `nn.CrossEntropyLoss`. */
-function crossEntropy(scores: tf.Tensor2D, target: tf.Tensor2D): tf.Scalar {
-  const flat = tf.reshape<tf.Rank.R1>(tf.transpose(target), [target.size]);
-  return tf.tidy(() => tf.losses.softmaxCrossEntropy(tf.oneHot(flat, NTOKEN), scores));
+/** Targets `[batch][steps]` in the order of the scores: those of the first step come first. */
+function stepByStep(target: readonly (readonly number[])[]): tf.Tensor1D {
+  const steps = target[0] ?? [];
+  return tf.tensor1d(
+    steps.flatMap((_, step) => target.map((row) => row[step] as number)),
+    'int32',
+  );
 }
 
 runExample(

@@ -33,6 +33,8 @@ export interface Place<S extends FlagSpec> {
   readonly rank: number;
   readonly worldSize: number;
   readonly flags: Flags<S & typeof COMMON>;
+  /** The flags that make the run what it is, for its records. */
+  readonly settings: object;
   /** Adds a record to the file of `--json`: on the reporting rank, if the flag is given. */
   readonly write: (record: object) => void;
 }
@@ -56,9 +58,10 @@ export function runExample<const S extends FlagSpec>(
       const range = least === most ? least : `${least} to ${most}`;
       throw new UsageError(`this example takes ${range} processes, not ${worldSize}`);
     }
-    const isReporter = rank === about.reporter && flags.json !== undefined;
-    const json = isReporter ? new JsonLines(flags.json) : undefined;
-    await main({ rank, worldSize, flags, write: (record) => json?.write(record) });
+    const { help: _help, json: file, ...settings } = flags;
+    const isReporter = rank === about.reporter && file !== undefined;
+    const json = isReporter ? new JsonLines(file) : undefined;
+    await main({ rank, worldSize, flags, settings, write: (record) => json?.write(record) });
   };
   begin().catch(exitWith);
 }

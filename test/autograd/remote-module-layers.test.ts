@@ -13,12 +13,23 @@ interface Kind {
   readonly inputShape: number[];
   /** Whole numbers below this as inputs; else any numbers. */
   readonly classes?: number;
+  /** Whether the gradients are to be sparse. */
+  readonly isSparse?: boolean;
   readonly layers: (inputShape: number[]) => Layer[];
 }
 
 const normal = (seed: number) => tf.initializers.randomNormal({ stddev: 0.4, seed });
 const weights = { kernelInitializer: normal(1), biasInitializer: normal(2) };
 const recurrent = { ...weights, recurrentInitializer: normal(3) };
+
+const embedding = ([inputLength]: number[]): Layer[] => [
+  tf.layers.embedding({
+    inputDim: 6,
+    outputDim: 4,
+    inputLength: inputLength as number,
+    embeddingsInitializer: normal(1),
+  }),
+];
 
 const KINDS: Readonly<Record<string, Kind>> = {
   dense: {
@@ -38,17 +49,12 @@ const KINDS: Readonly<Record<string, Kind>> = {
     inputShape: [4],
     layers: (inputShape) => [tf.layers.batchNormalization({ inputShape, momentum: 0.5 })],
   },
-  embedding: {
+  embedding: { inputShape: [3], classes: 6, layers: embedding },
+  'embedding with sparse gradients': {
     inputShape: [3],
     classes: 6,
-    layers: ([inputLength]) => [
-      tf.layers.embedding({
-        inputDim: 6,
-        outputDim: 4,
-        inputLength: inputLength as number,
-        embeddingsInitializer: normal(1),
-      }),
-    ],
+    isSparse: true,
+    layers: embedding,
   },
   LSTM: {
     inputShape: [4, 3],
@@ -68,8 +74,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
 
 class LayerOf extends autograd.LayersModule {
   constructor(kind: string) {
-    const { layers, inputShape } = KINDS[kind] as Kind;
+    const { layers, inputShape, isSparse } = KINDS[kind] as Kind;
     super(tf.sequential({ layers: layers(inputShape) }));
+    if (isSparse) for (const weight of this.parameters()) autograd.sparseGradient(weight);
   }
 }
 

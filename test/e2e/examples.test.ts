@@ -8,8 +8,10 @@ import { CliRun, standalone } from '../support/cli.ts';
 
 const NO_EVAL = ['--disallow-code-generation-from-strings', '--disable-proto=throw'];
 
-/** Some 20 s on two idle cores at most; the machine of a test may be busy. */
-const LIMIT_MS = 120_000;
+/** They take some 10 s on two idle cores; the machine of a test may be busy. */
+const LIMIT_MS = 90_000;
+/** Beyond what `run` takes at most. */
+const PATIENCE_MS: number = LIMIT_MS + 10_000;
 
 let folder: string;
 beforeAll(() => {
@@ -29,7 +31,7 @@ interface Run {
   readonly stdout: string;
 }
 
-/** Runs an example to its end; `last` matches its last line and captures numbers. */
+/** Runs an example to its end, within the limit; `last` matches its last line and captures numbers. */
 async function run(
   name: string,
   processes: number,
@@ -39,7 +41,9 @@ async function run(
   const file = join(folder, `${name}.jsonl`);
   const launch = [...standalone(processes, script(name)), ...args, '--json', file];
   await using job = new CliRun(launch, { flags: NO_EVAL });
+  const late = setTimeout(() => job.kill('SIGKILL'), LIMIT_MS);
   const code = await job.code();
+  clearTimeout(late);
   expect({ code, stderr: job.stderr }).toEqual({ code: 0, stderr: '' });
   const { stdout } = job;
   const line = stdout.trimEnd().split('\n').at(-1) ?? '';
@@ -62,37 +66,40 @@ test(
     expect(end).toBeLessThan(2);
     expect(records.filter(({ event }) => event === 'epoch')).toHaveLength(25);
   },
-  LIMIT_MS,
+  PATIENCE_MS,
 );
 
-test.each([2, 3])(
-  'batch-parameter-server: %d trainers update one model together',
-  async (trainers) => {
-    const last = new RegExp(
-      `^\\[0\\] Loss (\\d\\.\\d+) after 60 updates by ${trainers} trainers, (\\d\\.\\d+) at first$`,
-    );
-    const args = ['--iterations', '60'];
-    const { numbers, records } = await run('batch-parameter-server', trainers + 1, last, args);
+test(
+  'batch-parameter-server (test_batch_updating_parameter_server): three trainers update one model',
+  async () => {
+    const last = /^\[0\] Loss (\d\.\d+) after 60 updates by 3 trainers, (\d\.\d+) at first$/;
+    const { numbers, records } = await run('batch-parameter-server', 4, last, [
+      '--iterations',
+      '60',
+    ]);
     const [end = Number.NaN, start = Number.NaN] = numbers;
-    expect(end).toBeLessThan(start * 0.8);
+    expect(end).toBeLessThan(start / 2);
     expect(records.at(-1)).toMatchObject({ updates: 60, seed: 1 });
     expect(records.filter(({ event }) => event === 'step')).toHaveLength(60);
   },
-  LIMIT_MS,
+  PATIENCE_MS,
 );
 
-test.each([[[]], [['--batch']]])(
-  'reinforcement-learning: the pole is held, %j',
-  async (args) => {
+test.each([
+  [100, []],
+  [40, ['--batch', '--threshold', '40']],
+])(
+  'reinforcement-learning (test_rl_rpc): the pole is held for %d steps, %j',
+  async (threshold, args) => {
     const last =
       /^\[0\] Solved: running reward (\d+\.\d) after (\d+) episodes of 2 observers, (\d+) steps$/;
     const { numbers, records } = await run('reinforcement-learning', 3, last, args);
     const [reward = Number.NaN, episodes = Number.NaN, steps = Number.NaN] = numbers;
-    expect(reward).toBeGreaterThanOrEqual(100);
+    expect(reward).toBeGreaterThanOrEqual(threshold);
     expect(records.filter(({ event }) => event === 'episode')).toHaveLength(episodes);
     expect(records.at(-1)).toMatchObject({ total: steps });
   },
-  LIMIT_MS,
+  PATIENCE_MS,
 );
 
 test(
@@ -108,7 +115,7 @@ test(
     for (const { loss } of results) expect(loss).toBeCloseTo(results[0]?.['loss'] as number, 4);
     for (const n of [1, 2, 4, 8]) expect(stdout).toMatch(`number of splits = ${n}: `);
   },
-  LIMIT_MS,
+  PATIENCE_MS,
 );
 
 test(
@@ -120,7 +127,7 @@ test(
     expect(records.filter(({ event }) => event === 'step')).toHaveLength(100);
     expect(records.at(-1)).toMatchObject({ apart: 0 });
   },
-  LIMIT_MS,
+  PATIENCE_MS,
 );
 
 test('wrong use is one line, and help is said', async () => {

@@ -2,13 +2,10 @@
 import { expect, test } from '@jest/globals';
 import { Net } from '../../examples/batch-parameter-server/net.ts';
 import { BatchUpdateParameterServer } from '../../examples/batch-parameter-server/parameter-server.ts';
-import {
-  nllLoss,
-  Trainer,
-  type TrainerOptions,
-} from '../../examples/batch-parameter-server/trainer.ts';
+import { Trainer, type TrainerOptions } from '../../examples/batch-parameter-server/trainer.ts';
 import { Batches } from '../../examples/support/batches.ts';
 import { generateDigits } from '../../examples/support/digits.ts';
+import { nllLoss } from '../../examples/support/losses.ts';
 import { optim, rpc, tf } from '../../index.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
 import { relativeDifference } from '../support/numbers.ts';

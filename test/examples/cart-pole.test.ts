@@ -1,3 +1,4 @@
+/** The environment of the reinforcement learning obeys its equations. */
 import { expect, test } from '@jest/globals';
 import { CartPole, type State } from '../../examples/reinforcement-learning/cart-pole.ts';
 import { Random } from '../../examples/support/random.ts';

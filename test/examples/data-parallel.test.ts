@@ -1,6 +1,6 @@
 /** Gradients of replicas on two trainers, with an embedding on a third worker, are those of one process with all bags. */
 import { expect, test } from '@jest/globals';
-import { type Bags, bagsOf, NUM_CLASSES } from '../../examples/data-parallel/bags.ts';
+import { type Bags, bagsOf } from '../../examples/data-parallel/bags.ts';
 import {
   EMBEDDING,
   EmbeddingBag,
@@ -8,6 +8,7 @@ import {
   type RemoteEmbedding,
 } from '../../examples/data-parallel/hybrid-model.ts';
 import { averageGradients } from '../../examples/data-parallel/replicas.ts';
+import { crossEntropy } from '../../examples/support/losses.ts';
 import { autograd, rpc, SparseSlices, tf } from '../../index.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
 import { referenceGradients } from '../support/gradients.ts';
@@ -16,9 +17,8 @@ import { relativeDifference } from '../support/numbers.ts';
 const [SEED, COUNT] = [5, 6];
 const TRAINERS = ['worker1', 'worker2'];
 
-function lossOf(scores: tf.Tensor, { target }: Bags): tf.Scalar {
-  const labels = tf.oneHot(tf.tensor1d(target, 'int32'), NUM_CLASSES);
-  return tf.losses.softmaxCrossEntropy(labels, scores);
+function lossOf(scores: tf.Tensor2D, { target }: Bags): tf.Scalar {
+  return crossEntropy(scores, tf.tensor1d(target, 'int32'));
 }
 
 function inputsOf({ items, bags }: Bags): [tf.Tensor1D, tf.Tensor1D, number] {

@@ -52,7 +52,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       expect(error).toMatchObject({
         code: 'remote_error',
         peer: 'worker1',
-        stage: 'call',
+        stage: 'execute',
         remoteName: 'RangeError',
         maybeExecuted: true,
       });
