@@ -134,7 +134,7 @@ export class Endpoint {
     });
   }
 
-  /** Ends the connection to a peer, who counts as dead from now on and is heard no longer. */
+  /** Ends the connection to a peer, who is heard no longer; of one that is over, tells further calls why. */
   cut(peer: number, reason: Error): void {
     this.#lanes.cut(peer, reason);
   }

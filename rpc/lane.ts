@@ -36,7 +36,7 @@ export class Lane {
   /** The message that is being read from a device: later ones wait for it. */
   #reading: Promise<void> | undefined;
   /** Why the connection is over. */
-  #loss: Error | undefined;
+  loss: Error | undefined;
   #onRoom: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
 
   /** @param name gives the peer's, for messages */
@@ -149,7 +149,7 @@ export class Lane {
 
   /** The connection is over: what is held will not be sent. */
   clear(loss: Error | undefined): void {
-    this.#loss = loss;
+    this.loss = loss;
     for (const parcel of this.#held.all()) {
       parcel.isHeld = false;
       parcel.stage = 'withdrawn';
@@ -247,6 +247,6 @@ export class Lane {
   }
 
   #gone(what: string): GradwireError {
-    return goneError(this.#name(), this.#loss, what);
+    return goneError(this.#name(), this.loss, what);
   }
 }
