@@ -136,7 +136,7 @@ export class Endpoint {
     });
   }
 
-  /** Ends the connection to a peer, who counts as dead from now on and is heard no longer. */
+  /** Ends the connection to a peer, who is heard no longer; of one that is over, tells further calls why. */
   cut(peer: number, reason: Error): void {
     this.#lanes.cut(peer, reason);
   }
@@ -165,9 +165,10 @@ export class Endpoint {
     lane.assertOpen(request.what);
     const mayWait = request.isNested !== true && stream === undefined;
     const way = isUserKind(kind) ? (mayWait ? 'held' : 'nested') : 'free';
-    const refusal = refusalOf(request) ?? lane.refusal(way, request.what);
-    // A reference would hide the failure until it is used.
-    if (refusal !== undefined && kind === 'remote') throw refusal;
+    const gaveUp = refusalOf(request);
+    const refusal = gaveUp ?? lane.refusal(way, request.what);
+    // A reference would hide until it is used that there are too many.
+    if (refusal !== gaveUp && kind === 'remote') throw refusal;
     if (refusal !== undefined) {
       return { id: 0, answer: new RpcFuture((_, reject) => reject(refusal)) };
     }

@@ -195,7 +195,10 @@ export class HeldObjects {
     this.#effects.fail(id);
   }
 
-  /** Whether nothing will be there any more. What this worker itself named was there at once. */
+  /**
+   * Whether nothing will be there any more. What this worker itself named was there at once. Of a maker that is gone nothing
+   * comes: without the look at it the lease would end the wait, but not for a rank that was given again meanwhile.
+   */
   #isFreed(id: RRefId): boolean {
     if (this.#freed.has(id)) return true;
     return !this.#objects.has(id) && (makerOf(id) === this.#self || this.#isMakerGone(id));

@@ -89,6 +89,7 @@ export class WorkerNode implements Worker, WorkerCore {
       suspected: (rank) => this.#tell('suspected', rank),
       alive: (rank) => this.#tell('alive', rank),
       lost: (rank, loss) => this.endpoint.cut(rank, loss),
+      explained: (rank, loss) => this.endpoint.cut(rank, loss),
     });
     this.members = new Members(members, options.worldSize === DYNAMIC);
     this.info = this.members.get(options.rank);
@@ -261,9 +262,9 @@ export class WorkerNode implements Worker, WorkerCore {
 
   #peerGone(rank: number, isFarewell: boolean, reason: Error | undefined): void {
     if (rank === this.info.id) return;
-    this.liveness?.unwatch(rank);
+    this.liveness?.unwatch(rank, !isFarewell && !(reason instanceof PeerLoss));
     // Also one that is no member, and before its rank can be given again.
-    if (!this.#isClosed) this.references.peerGone(rank);
+    if (!this.#isClosed) this.references.peerGone(rank, reason);
     this.membership?.peerGone(rank, isFarewell);
     const wasHere = this.members.markGone(rank, isFarewell);
     this.#barriers.gone(rank);
