@@ -8,7 +8,7 @@ import { BoundedSet, beyond, type WorkerCore } from '../rpc/internal.ts';
 import { type ContextId, contextId, countOf, initiatorOf } from './context-id.ts';
 import { DistContext } from './dist-context.ts';
 import type { GraphOptions } from './graph.ts';
-import { readContext } from './heads.ts';
+import { ReleaseNotices } from './release-notices.ts';
 
 /** Contexts that are over are remembered, so that a late message cannot bring one back. */
 const REMEMBERED = 10_000;
@@ -17,21 +17,24 @@ export class Contexts {
   readonly #worker: WorkerCore;
   readonly #alive = new Map<ContextId, DistContext>();
   readonly #over = new BoundedSet<ContextId>(REMEMBERED);
-  /** Contexts that were over before they came, each with the worker that said so. */
   /** How many of those that are alive each worker has brought. */
   readonly #brought = new Map<number, number>();
+  /** Contexts that were over before they came, each with the worker that said so. */
   readonly #refused = new BoundedSet<string>(REMEMBERED);
+  /** Their ends, as they are told. */
+  readonly releases: ReleaseNotices;
   #count: number;
 
   constructor(worker: WorkerCore) {
     this.#worker = worker;
     this.#count = worker.firstId;
-    worker.endpoint.handle('release', ({ head, peer }) => {
-      const id = readContext(head);
-      const context = this.#alive.get(id);
-      if (context?.broughtBy === peer) this.release(id);
-      // Its word has overtaken what brings the context: that may not come from it any more.
-      else if (context === undefined) this.#refused.add(broughtBy(id, peer));
+    const { endpoint } = worker;
+    this.releases = new ReleaseNotices({
+      send: (peer, head) => endpoint.notify(peer, 'release', head),
+      isConnected: (peer) => endpoint.isConnected(peer),
+    });
+    endpoint.handle('release', ({ head, peer }) => {
+      for (const id of this.releases.heard(peer, head)) this.#releasedBy(peer, id);
     });
   }
 
@@ -101,23 +104,32 @@ export class Contexts {
     this.#alive.delete(id);
     if (context.broughtBy !== undefined) this.#forget(context.broughtBy);
     context.release();
-    const { endpoint, info } = this.#worker;
-    for (const peer of context.peers) if (peer !== info.id) endpoint.notify(peer, 'release', [id]);
+    const { info } = this.#worker;
+    for (const peer of context.peers) if (peer !== info.id) this.releases.tell(peer, id);
   }
 
   /** A worker is gone: contexts that it opened or brought here end. */
   peerGone(rank: number): void {
+    this.releases.peerGone(rank);
     for (const [id, { broughtBy }] of this.#alive) {
       if (broughtBy === rank || initiatorOf(id) === rank) this.release(id);
     }
   }
 
   close(): void {
+    this.releases.close();
     for (const [id, context] of this.#alive) {
       this.#over.add(id);
       context.release();
     }
     this.#alive.clear();
+  }
+
+  #releasedBy(peer: number, id: ContextId): void {
+    const context = this.#alive.get(id);
+    if (context?.broughtBy === peer) this.release(id);
+    // Its word has overtaken what brings the context: that may not come from it any more.
+    else if (context === undefined) this.#refused.add(broughtBy(id, peer));
   }
 
   #forget(peer: number): void {

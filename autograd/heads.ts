@@ -3,7 +3,7 @@
  * or kept by them. Pure.
  */
 import { GradwireError } from '../errors.ts';
-import { Head } from '../rpc/internal.ts';
+import { type ControlPacket, Head } from '../rpc/internal.ts';
 import { SparseSlices, tf } from '../tensor/index.ts';
 import type { ContextId } from './context-id.ts';
 import type { MessageId } from './dist-context.ts';
@@ -23,9 +23,22 @@ const MAX_NAME = 128;
 
 /** The context of a message, the first of its fields. @throws GradwireError `protocol_error` */
 export function readContext(fields: unknown): ContextId {
-  const id = new Head(fields).text(0);
+  return contextAt(new Head(fields), 0);
+}
+
+/** Contexts that are over: numbers of the packet, then their ids. @throws GradwireError `protocol_error` */
+export function readReleases(fields: unknown): ControlPacket<ContextId> {
+  const head = new Head(fields);
+  const entries = Array.from({ length: Math.max(0, head.length - 2) }, (_, i) =>
+    contextAt(head, i + 2),
+  );
+  return { first: head.count(0), received: head.count(1), entries };
+}
+
+function contextAt(head: Head, index: number): ContextId {
+  const id = head.text(index);
   if (CONTEXT.test(id)) return id as ContextId;
-  throw malformed('no context in field 0');
+  throw malformed(`no context in field ${index}`);
 }
 
 /**

@@ -1,6 +1,8 @@
 /** What the layers above rpc need and users do not. */
 export { BoundedSet } from './bounded-set.ts';
+export { type ControlPacket, ControlStream } from './control-stream.ts';
 export { currentWorker } from './current.ts';
+export { type Deadline, Deadlines } from './deadlines.ts';
 export { fromWire, toWire } from './failure.ts';
 export { ChaosProxy, type ChaosProxyOptions } from './faults/chaos-proxy.ts';
 export type { ConnectionAction } from './faults/connection-rules.ts';

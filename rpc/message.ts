@@ -28,7 +28,7 @@ export const MESSAGES = {
   gradient: 17, //   request: gradients of the tensors of one earlier message
   passDone: 18, //   notice to the initiator: this worker's share of the pass is done, or has failed
   finish: 19, //     request: make the gradients of the pass visible; notice: drop them
-  release: 20, //    notice: the autograd context is over
+  release: 20, //    notice: [number of the first, how many have come, context ...]: these autograd contexts are over
   backward: 21, //   [rref id, context or null, keeps graph]: request: run a pass from the object behind an RRef
 
   // Values of the group.

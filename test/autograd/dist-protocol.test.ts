@@ -133,8 +133,8 @@ test('only the worker that brought a context here can end it here', () =>
   clean(team, () =>
     inContext(async (id) => {
       const loss = tf.sum(await far());
-      worker(2).endpoint.notify(1, 'release', [id]);
-      worker(1).endpoint.notify(0, 'release', [id]);
+      shareOf(worker(2))?.contexts.releases.tell(1, id);
+      shareOf(worker(1))?.contexts.releases.tell(0, id);
       await team.as(2, () => autograd.noGrad(() => at(1, () => at(0, () => 1))));
       expect([contextCount(worker(0)), contextCount(worker(1))]).toEqual([1, 1]);
       await autograd.backward(id, [loss]);

@@ -246,9 +246,8 @@ const LIES: Readonly<Record<MessageKind, string | (() => Promise<void>)>> = {
   release: async () => {
     const { liar, context, owner } = scene;
     // Also of one that has not come yet: what another brings still may.
-    for (const id of [context, '1.1', '0.0', '1.1.guess']) {
-      liar.tell({ kind: 'release', id: 0, head: [id] });
-    }
+    liar.tell({ kind: 'release', id: 0, head: [1, 0, context, '1.1', '0.0', '1.1.guess'] });
+    liar.tell({ kind: 'release', id: 0, head: [5, 9] });
     await liar.heard();
     expect(shareOf(owner)?.contexts.size).toBe(1);
   },

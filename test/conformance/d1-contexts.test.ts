@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { shareOf } from '../../autograd/plugin.ts';
 import { autograd, tf } from '../../index.ts';
+import { faultyAgent } from '../../testing/index.ts';
 import {
   at,
   CARRIERS,
@@ -73,6 +74,29 @@ describe.each(CARRIERS)('over %s', (carrier) => {
     });
     await nowhere();
   });
+
+  test('test_context_cleanup_tensor_with_grad, with faults: an end that was not sent is sent again', async () => {
+    const { chaos } = faultyAgent({
+      messagesToFail: ['CLEANUP_AUTOGRAD_CONTEXT_REQ'],
+      numFailSends: 3,
+    });
+    const faulty = await startTeam(4, carrier, { chaos });
+    const left = (): number[] => faulty.workers.map(contextCount);
+    try {
+      await faulty.as(0, () =>
+        autograd.context(async () => {
+          const square = (y: tf.Tensor): tf.Tensor => tf.mul(y, b);
+          tf.dispose(await Promise.all(PEERS.map((peer) => at(peer, square, a as tf.Tensor))));
+          expect(left()).toEqual([1, 1, 1, 1]);
+        }),
+      );
+      expect(chaos.injected.filter(({ worker }) => worker === 'w0')).toHaveLength(3);
+      expect(left()).toEqual([0, 1, 1, 1]);
+      await until(() => left().every((count) => count === 0), 20_000);
+    } finally {
+      await faulty.stop();
+    }
+  }, 30_000);
 
   test('test_debug_info: contexts and passes under way are counted, and none are left', async () => {
     const info = (rank: number): number[] => {

@@ -1,11 +1,13 @@
 /** What PyTorch RPC checks of itself, theme F2: references when messages fail, are lost, or come late. */
 import { describe, expect, test } from '@jest/globals';
+import { shareOf } from '../../autograd/plugin.ts';
+import { autograd, tf } from '../../index.ts';
 import { FaultPlan } from '../../rpc/faults/fault-plan.ts';
 import { register } from '../../rpc/registry.ts';
 import type { RRef } from '../../rpc/rref.ts';
 import { faultyAgent } from '../../testing/index.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
-import { add } from '../support/services.ts';
+import { add, echo } from '../support/services.ts';
 import { until } from '../support/until.ts';
 
 /** A function of the user, where the peer tells it from an operator of its own; here all are the user's. */
@@ -18,13 +20,18 @@ async function readOnce(rref: RRef<number>): Promise<number> {
   return (await mine.toHere()) as number;
 }
 
-register({ userAdd, readOnce });
+async function squareThere(rref: RRef<tf.Tensor>): Promise<tf.Tensor> {
+  using mine = rref;
+  return tf.square((await mine.toHere()) as tf.Tensor);
+}
+
+register({ userAdd, readOnce, squareThere });
 
 const LIMIT = { timeoutMs: 100 };
 const FAILED = /^deadline_exceeded: worker\d did not answer \w+ within 100 ms/;
 
 describe.each(TRANSPORTS)('%s', (transport) => {
-  test('test_check_failed_messages: counting survives failures of its messages, three of each', async () => {
+  test('test_check_failed_messages: references and contexts survive failures of their messages, three of each', async () => {
     const { chaos } = faultyAgent({
       messagesToFail: [
         'RREF_FORK_REQUEST',
@@ -36,13 +43,21 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     });
     await using cluster = await startCluster({ transport, workers: 3, chaos });
     const worker = cluster.at(0);
-    {
-      using rref = worker.remote('worker1', add, [1, 2]);
-      expect(await worker.rpcSync('worker2', readOnce, [rref])).toBe(3);
-      expect(await rref.toHere()).toBe(3);
-    }
-    expect(chaos.injected.length).toBeGreaterThan(0);
+    const x = tf.tidy(() => tf.variable(tf.tensor1d([1, 2])));
+    await worker.run(() =>
+      autograd.context(async (id) => {
+        using rref = worker.remote('worker1', echo<tf.Tensor>, [x]);
+        const squared = await worker.rpcSync('worker2', squareThere, [rref]);
+        await autograd.backward(id, [tf.sum(squared)]);
+        const gradient = autograd.getGradients(id).get(x) as tf.Tensor;
+        expect([...(await gradient.data())]).toEqual([2, 4]);
+      }),
+    );
+    x.dispose();
     await cluster.unreferenced(undefined, 30_000);
+    await until(() => cluster.workers.every((one) => shareOf(one)?.contexts.size === 0), 30_000);
+    const failed = chaos.injected.filter(({ worker: by }) => by === 'worker0');
+    expect(new Set(failed.map(({ kind }) => kind))).toEqual(new Set(['references', 'release']));
   }, 60_000);
 
   test.each([
