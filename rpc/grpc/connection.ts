@@ -1,4 +1,8 @@
-/** A connection over one bidirectional gRPC stream, from either end. Each chunk is one gRPC message. */
+/**
+ * A connection over one bidirectional gRPC stream, from either end. Each chunk is one gRPC message; with checksums, followed
+ * by its CRC-32.
+ */
+import { crc32 } from 'node:zlib';
 import type { ClientDuplexStream, ServerDuplexStream, StatusObject } from '@grpc/grpc-js';
 import type { Connection, ConnectionHandlers, PeerIdentity } from '../transport.ts';
 
@@ -6,12 +10,23 @@ const SEGMENT_BYTES = 256 * 1024;
 /** How long the other side gets to end its half before the stream is cancelled. */
 const CLOSE_GRACE_MS = 1_000;
 
+/** What follows a chunk with checksums. */
+const CHECKSUM_BYTES = 4;
+
 type Stream = ClientDuplexStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
+
+export interface GrpcConnectionOptions {
+  /** Both ends must agree. Default: false. */
+  readonly checksums?: boolean;
+  /** Frees what carries the stream, when it is over. */
+  readonly release?: () => void;
+}
 
 export class GrpcConnection implements Connection {
   readonly peer: PeerIdentity;
   readonly segmentBytes: number = SEGMENT_BYTES;
   readonly #stream: Stream;
+  readonly #checksums: boolean;
   readonly #release: () => void;
   #handlers: ConnectionHandlers | undefined;
   #early: { reason: Error | undefined } | undefined;
@@ -19,13 +34,17 @@ export class GrpcConnection implements Connection {
   #isOver = false;
   #grace: NodeJS.Timeout | undefined;
 
-  /** @param release frees what carries the stream, when it is over */
-  constructor(stream: Stream, peer: PeerIdentity, release: () => void = () => {}) {
+  constructor(
+    stream: Stream,
+    peer: PeerIdentity,
+    { checksums = false, release = () => {} }: GrpcConnectionOptions = {},
+  ) {
     this.#stream = stream;
     this.peer = peer;
+    this.#checksums = checksums;
     this.#release = release;
     stream.pause();
-    stream.on('data', (chunk: Buffer) => this.#handlers?.data(chunk));
+    stream.on('data', (chunk: Buffer) => this.#data(chunk));
     stream.on('drain', () => this.#handlers?.drain());
     stream.on('end', () => this.#over(undefined));
     stream.on('error', (error: Error) => this.#over(error));
@@ -47,7 +66,8 @@ export class GrpcConnection implements Connection {
 
   write(chunk: Uint8Array): boolean {
     if (this.#isOver || this.#isEnding) return true;
-    return this.#stream.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    return this.#stream.write(this.#checksums ? withChecksum(bytes) : bytes);
   }
 
   close(): void {
@@ -55,6 +75,14 @@ export class GrpcConnection implements Connection {
     this.#isEnding = true;
     this.#stream.end();
     this.#grace = setTimeout(() => this.#cut(), CLOSE_GRACE_MS);
+  }
+
+  #data(chunk: Buffer): void {
+    if (this.#isOver) return;
+    const content = this.#checksums ? checked(chunk) : chunk;
+    if (content !== undefined) return this.#handlers?.data(content);
+    this.#over(new Error('bytes were changed on the way, the checksum is wrong'));
+    this.#cut();
   }
 
   #cut(): void {
@@ -73,4 +101,19 @@ export class GrpcConnection implements Connection {
     if (this.#handlers === undefined) this.#early = { reason };
     else this.#handlers.close(this.#isEnding ? undefined : reason);
   }
+}
+
+function withChecksum(bytes: Buffer): Buffer {
+  const whole = Buffer.allocUnsafe(bytes.length + CHECKSUM_BYTES);
+  bytes.copy(whole);
+  whole.writeUInt32LE(crc32(bytes), bytes.length);
+  return whole;
+}
+
+/** The bytes before the checksum; undefined if it is not theirs. */
+function checked(whole: Buffer): Buffer | undefined {
+  if (whole.length < CHECKSUM_BYTES) return undefined;
+  const length = whole.length - CHECKSUM_BYTES;
+  const bytes = whole.subarray(0, length);
+  return crc32(bytes) === whole.readUInt32LE(length) ? bytes : undefined;
 }
