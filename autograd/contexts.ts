@@ -4,7 +4,7 @@
  * too, since nothing else could tell of its end; what is left of a context that lost a worker is of no use.
  */
 import { GradwireError } from '../errors.ts';
-import { BoundedSet, type WorkerCore } from '../rpc/internal.ts';
+import { BoundedSet, beyond, type WorkerCore } from '../rpc/internal.ts';
 import { type ContextId, contextId, countOf, initiatorOf } from './context-id.ts';
 import { DistContext } from './dist-context.ts';
 import type { GraphOptions } from './graph.ts';
@@ -18,6 +18,8 @@ export class Contexts {
   readonly #alive = new Map<ContextId, DistContext>();
   readonly #over = new BoundedSet<ContextId>(REMEMBERED);
   /** Contexts that were over before they came, each with the worker that said so. */
+  /** How many of those that are alive each worker has brought. */
+  readonly #brought = new Map<number, number>();
   readonly #refused = new BoundedSet<string>(REMEMBERED);
   #count: number;
 
@@ -55,6 +57,13 @@ export class Contexts {
     if (known !== undefined) return known;
     if (this.#refused.has(broughtBy(id, peer))) throw released(id);
     this.#refuseOver(id);
+    const { limits, info } = this.#worker;
+    const brought = this.#brought.get(peer) ?? 0;
+    if (brought >= limits.maxPeerContexts && peer !== info.id) {
+      const held = { peer: this.#worker.nameOf(peer), what: 'autograd contexts' };
+      throw beyond('maxPeerContexts', limits.maxPeerContexts, held);
+    }
+    this.#brought.set(peer, brought + 1);
     return this.#add(id, peer, options);
   }
 
@@ -90,6 +99,7 @@ export class Contexts {
     const context = this.#alive.get(id);
     if (context === undefined) return;
     this.#alive.delete(id);
+    if (context.broughtBy !== undefined) this.#forget(context.broughtBy);
     context.release();
     const { endpoint, info } = this.#worker;
     for (const peer of context.peers) if (peer !== info.id) endpoint.notify(peer, 'release', [id]);
@@ -108,6 +118,12 @@ export class Contexts {
       context.release();
     }
     this.#alive.clear();
+  }
+
+  #forget(peer: number): void {
+    const left = (this.#brought.get(peer) ?? 1) - 1;
+    if (left === 0) this.#brought.delete(peer);
+    else this.#brought.set(peer, left);
   }
 
   #add(id: ContextId, broughtBy: number | undefined, options: GraphOptions): DistContext {

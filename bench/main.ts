@@ -2,6 +2,7 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { autograd } from './autograd.ts';
 import { type Command, helpText, readCommand, UsageError } from './command.ts';
+import { faults } from './faults.ts';
 import type { Figure, Suite } from './harness.ts';
 import { load, machine, machineLine } from './machine.ts';
 import { findPeer, type Peer } from './peer.ts';
@@ -10,7 +11,9 @@ import { json, table } from './report.ts';
 import { rpc } from './rpc.ts';
 import { tutorial } from './tutorial.ts';
 
-const SUITES: ReadonlyMap<string, Suite> = new Map(Object.entries({ tutorial, autograd, rpc }));
+const SUITES: ReadonlyMap<string, Suite> = new Map(
+  Object.entries({ tutorial, autograd, rpc, faults }),
+);
 
 async function main(): Promise<void> {
   const names = [...SUITES.keys()];

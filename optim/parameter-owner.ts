@@ -1,6 +1,6 @@
 /**
  * What a worker that owns parameters promises to whoever drives a step over several of them, and the driver: first all prepare, then
- * all commit. Pure: it knows neither references nor optimizers.
+ * all commit. Carries promise P8. Pure: it knows neither references nor optimizers.
  */
 import type { ContextId } from '../autograd/index.ts';
 

@@ -1,4 +1,5 @@
 /** What the handling of requests gets from, and hands to, the endpoint. Types alone. */
+import type { GradwireError } from '../errors.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { IncomingTrace, Interceptor } from './interceptor.ts';
 import type { MessageKind } from './message.ts';
@@ -29,6 +30,8 @@ export interface IncomingOptions {
   readonly deadlines: Deadlines;
   /** Runs a handler as this worker, called by `peer`. */
   enter<R>(peer: number, call: RunningCall | undefined, work: () => R): R;
+  /** Why one more request of a peer is not taken, of which so many run, if it is not. */
+  refusal?(peer: number, running: number): GradwireError | undefined;
   /** Packs an item of a stream. @throws GradwireError what cannot be sent */
   packItem(call: RunningCall, item: unknown): Parcel;
   /** Sends an item of a stream. */

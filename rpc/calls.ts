@@ -6,6 +6,7 @@ import type { Endpoint } from './endpoint.ts';
 import type { RpcFuture } from './future.ts';
 import type { Members } from './members.ts';
 import type { MessageKind } from './message.ts';
+import { didYouMean } from './nearest.ts';
 import { checkTimeout } from './options.ts';
 import type { Needed, Request } from './pending.ts';
 import { RemoteStream, type StreamRun, type StreamSink } from './remote-stream.ts';
@@ -84,6 +85,8 @@ export class Calls {
     }
     const { endpoint } = this.#worker;
     const open = (sink: StreamSink): StreamRun => {
+      // The subscription may come long after the stream was made.
+      for (const needed of call.during ?? []) needed.check?.();
       const request = this.#request(to, call, Number.POSITIVE_INFINITY);
       const stream = { credit: windowItems, item: (bytes: Uint8Array) => sink.item(bytes) };
       const { id, answer } = endpoint.open({ ...request, stream });
@@ -112,6 +115,7 @@ export class Calls {
       throw new GradwireError('invalid_argument', message, details);
     }
     this.#worker.members.checkTakesWork(to, call.what);
+    if (options !== undefined) checkOptions(options, call.what);
     const signal = options?.signal;
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
       throw new GradwireError('invalid_argument', 'signal is no AbortSignal', details);
@@ -124,5 +128,21 @@ export class Calls {
     const inherited = callSlot.get()?.call;
     const timeoutMs = inherited === undefined ? ownMs : Math.min(ownMs, inherited.remainingMs);
     return { peer, timeoutMs, bodyName: 'arguments', signal, isNested: true, ...call };
+  }
+}
+
+const OPTIONS = new Set(['timeoutMs', 'signal', 'windowItems']);
+
+/** @throws GradwireError `invalid_argument`: an option of another name would be a limit that is none */
+function checkOptions(options: object, what: string): void {
+  const details = { maybeExecuted: false };
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    const message = `the options of ${what} are ${JSON.stringify(options)}: give an object such as { timeoutMs: 1000 }`;
+    throw new GradwireError('invalid_argument', message, details);
+  }
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.has(name)) continue;
+    const message = `calls have no option ${name} (${what}).${didYouMean(name, OPTIONS)}`;
+    throw new GradwireError('invalid_argument', message, details);
   }
 }

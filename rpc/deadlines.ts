@@ -1,6 +1,6 @@
 /**
  * Time limits of many waits with one timer: entries with a similar due time share a bucket, so that a call costs two Set
- * operations and no timer. Limits are met late by up to the resolution, never early. The timer keeps the process
+ * operations and no timer. Limits are met late by up to the resolution, never early (promise P4). The timer keeps the process
  * alive only while something is limited.
  */
 import { outside } from '../tensor/index.ts';

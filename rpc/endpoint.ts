@@ -18,6 +18,7 @@ import { isUserKind, type MessageKind } from './message.ts';
 import { readNumber } from './number-packet.ts';
 import { type Unpacked, unpack } from './packet.ts';
 import { Parcel } from './parcel.ts';
+import { callRefusal, type PeerLimits } from './peer-limits.ts';
 import { type Needed, PendingRequests, type Request, refusalOf } from './pending.ts';
 import type { PeerExtensions } from './reference-extension.ts';
 import type { RunningCall } from './running-call.ts';
@@ -32,7 +33,7 @@ export interface EndpointOptions {
   readonly extensions: PeerExtensions;
   readonly interceptors: readonly Interceptor[];
   readonly maxMessageBytes: number;
-  readonly limits: LaneLimits;
+  readonly limits: LaneLimits & PeerLimits;
   /** What befalls messages, in tests. */
   readonly faults?: WorkerFaults | undefined;
   /** A peer's connection is over. */
@@ -76,6 +77,7 @@ export class Endpoint {
       extensions: options.extensions,
       deadlines: this.#deadlines,
       enter: options.enter,
+      refusal: callRefusal(options.limits, options.nameOf),
       packItem: ({ peer, id }, body) => {
         const undo: (() => void)[] = [];
         const packet = this.#lanes.pack(peer, { ...STREAM_ITEM, body }, undo, () => null);
@@ -134,7 +136,7 @@ export class Endpoint {
     });
   }
 
-  /** Ends the connection to a peer, who counts as dead from now on and is heard no longer. */
+  /** Ends the connection to a peer, who is heard no longer; of one that is over, tells further calls why. */
   cut(peer: number, reason: Error): void {
     this.#lanes.cut(peer, reason);
   }
@@ -163,9 +165,10 @@ export class Endpoint {
     lane.assertOpen(request.what);
     const mayWait = request.isNested !== true && stream === undefined;
     const way = isUserKind(kind) ? (mayWait ? 'held' : 'nested') : 'free';
-    const refusal = refusalOf(request) ?? lane.refusal(way, request.what);
-    // A reference would hide the failure until it is used.
-    if (refusal !== undefined && kind === 'remote') throw refusal;
+    const gaveUp = refusalOf(request);
+    const refusal = gaveUp ?? lane.refusal(way, request.what);
+    // A reference would hide until it is used that there are too many.
+    if (refusal !== gaveUp && kind === 'remote') throw refusal;
     if (refusal !== undefined) {
       return { id: 0, answer: new RpcFuture((_, reject) => reject(refusal)) };
     }

@@ -33,7 +33,7 @@ function decodeSeat(fields: unknown): Seat {
     address: head.text(2),
     incarnation: head.text(3),
     since: head.rank(4),
-    liveness: head.text(5),
+    liveness: head.text(5) || undefined,
   };
 }
 

@@ -11,6 +11,8 @@ export interface ObjectEffects {
   free(id: RRefId): void;
   /** The object will never be made: who asks for it, now or later, is to hear that. */
   fail(id: RRefId): void;
+  /** Why one more copy that a worker asks for is not counted, of those of which it holds so many, if it is not. */
+  refusal?(holder: number, held: number): Error | undefined;
 }
 
 interface Held {
@@ -31,6 +33,8 @@ export class HeldObjects {
   readonly #isMakerGone: (id: RRefId) => boolean;
   readonly #effects: ObjectEffects;
   readonly #objects = new Map<RRefId, Held>();
+  /** How many copies each worker holds. */
+  readonly #copies = new Map<number, number>();
   /** Objects that are not there any more, or whose creation is not wanted any more. */
   readonly #freed = new BoundedSet<RRefId>(REMEMBERED);
 
@@ -78,10 +82,18 @@ export class HeldObjects {
     const isOwn = makerOf(id) === holder && makerOf(fork) === holder;
     if (!isOwn || this.#objects.get(id)?.isCreated) throw forged(`the creation of ${id}`);
     if (this.#isFreed(id)) return false;
+    const refusal = this.#refusal(holder);
+    if (refusal !== undefined) {
+      // Who asks for the object hears so, and does not wait for it.
+      const waited = this.#objects.get(id);
+      if (waited === undefined) this.#freed.add(id);
+      else if (!isDecided(waited)) this.#fail(id, waited);
+      throw refusal;
+    }
     const object = this.#object(id);
     if (object.isFailed) return false;
     object.isCreated = true;
-    object.forks.set(fork, holder);
+    this.#keep(object, fork, holder);
     return true;
   }
 
@@ -94,7 +106,7 @@ export class HeldObjects {
     const object = this.#object(id);
     if (isDecided(object)) return;
     // A copy of the owner itself is counted for as long as it is there.
-    if (holder !== this.#self) object.forks.set(fork, holder);
+    if (holder !== this.#self) this.#keep(object, fork, holder);
     this.#fail(id, object);
   }
 
@@ -114,7 +126,7 @@ export class HeldObjects {
 
   /** Counts a copy that this worker itself has made. */
   hold(id: RRefId, fork: ForkId, holder: number): void {
-    this.#object(id).forks.set(fork, holder);
+    this.#keep(this.#object(id), fork, holder);
   }
 
   /** Counts a copy that its holder asks for. False: the object has been freed, or the copy is another's. */
@@ -123,7 +135,8 @@ export class HeldObjects {
     // What this worker itself passes on is counted already.
     const known = this.#objects.get(id)?.forks.get(fork);
     if (known !== undefined ? known !== holder : makerOf(fork) === this.#self) return false;
-    this.#object(id).forks.set(fork, holder);
+    if (this.#refusal(holder) !== undefined) return false;
+    this.#keep(this.#object(id), fork, holder);
     return true;
   }
 
@@ -136,7 +149,7 @@ export class HeldObjects {
   drop(id: RRefId, fork: ForkId, holder: number): void {
     const object = this.#objects.get(id);
     if (object?.forks.get(fork) === holder) {
-      object.forks.delete(fork);
+      this.#forget(object, fork);
       return this.#freeIfUnheld(id, object);
     }
     // Of all copies only the creator's can be unknown: its creation, which nobody waits for any more, has not come.
@@ -151,10 +164,29 @@ export class HeldObjects {
   /** A worker is gone with all that it held, and with all that it would have made. */
   dropHolder(rank: number): void {
     for (const [id, object] of this.#objects) {
-      for (const [fork, holder] of object.forks) if (holder === rank) object.forks.delete(fork);
+      for (const [fork, holder] of object.forks) if (holder === rank) this.#forget(object, fork);
       if (!isDecided(object) && makerOf(id) === rank) this.#fail(id, object);
       this.#freeIfUnheld(id, object);
     }
+  }
+
+  #refusal(holder: number): Error | undefined {
+    if (holder === this.#self) return undefined;
+    return this.#effects.refusal?.(holder, this.#copies.get(holder) ?? 0);
+  }
+
+  #keep({ forks }: Held, fork: ForkId, holder: number): void {
+    if (!forks.has(fork)) this.#copies.set(holder, (this.#copies.get(holder) ?? 0) + 1);
+    forks.set(fork, holder);
+  }
+
+  #forget({ forks }: Held, fork: ForkId): void {
+    const holder = forks.get(fork);
+    if (holder === undefined) return;
+    forks.delete(fork);
+    const left = (this.#copies.get(holder) ?? 1) - 1;
+    if (left === 0) this.#copies.delete(holder);
+    else this.#copies.set(holder, left);
   }
 
   /** A creation that comes nevertheless is refused. */
@@ -163,7 +195,10 @@ export class HeldObjects {
     this.#effects.fail(id);
   }
 
-  /** Whether nothing will be there any more. What this worker itself named was there at once. */
+  /**
+   * Whether nothing will be there any more. What this worker itself named was there at once. Of a maker that is gone nothing
+   * comes: without the look at it the lease would end the wait, but not for a rank that was given again meanwhile.
+   */
   #isFreed(id: RRefId): boolean {
     if (this.#freed.has(id)) return true;
     return !this.#objects.has(id) && (makerOf(id) === this.#self || this.#isMakerGone(id));

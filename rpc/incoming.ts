@@ -6,6 +6,7 @@ import { debuglog } from 'node:util';
 import { GradwireError } from '../errors.ts';
 import { TensorScope, type tf } from '../tensor/index.ts';
 import type { Answer, IncomingOptions, RawMessage } from './answering.ts';
+import { discard } from './discard.ts';
 import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { toWire } from './failure.ts';
 import type { IncomingTrace } from './interceptor.ts';
@@ -155,6 +156,8 @@ export class IncomingRequests {
     if (this.find(peer, id) !== undefined) {
       return debug('rank %d sent request %d while it was under way', peer, id);
     }
+    const refusal = this.#options.refusal?.(peer, this.#calls.get(peer)?.size ?? 0);
+    if (refusal !== undefined) return this.#refuse(peer, message, refusal);
     const scope = new TensorScope();
     const over: (() => void)[] = [];
     const weight = kind === 'barrier' ? 0 : 1;
@@ -234,6 +237,14 @@ export class IncomingRequests {
     } catch (error) {
       failed(error);
     }
+  }
+
+  /** Nothing of the request is kept, and its caller hears why. */
+  #refuse(peer: number, { kind, id, bytes }: RawMessage, refusal: GradwireError): void {
+    discard(bytes, this.#options.extensions.incoming);
+    const body = toWire(refusal, false);
+    this.#options.answer({ peer, id, kind: 'failure', body, traces: new Map(), order: undefined });
+    this.#options.done(kind);
   }
 
   #add(call: RunningCall): void {

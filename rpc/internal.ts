@@ -11,6 +11,7 @@ export { Head } from './head.ts';
 export type { Incoming } from './incoming.ts';
 export type { CallView, IncomingTrace, Interceptor, OutgoingTrace } from './interceptor.ts';
 export type { MessageKind } from './message.ts';
+export { beyond } from './peer-limits.ts';
 export { addPlugin } from './plugins.ts';
 export { isRRef } from './rref.ts';
 export { collect } from './wait-all.ts';

@@ -3,7 +3,7 @@
  * the budget further ones are held here, in order, and over the limit of those they are refused. Requests made in handling
  * another are never held: every request in flight then depends on none that is held, so that calls which call back cannot
  * dead-lock, whatever the budget. What shares an order key with a held message does not overtake it (guarantee G7).
- * Knows nothing of answers.
+ * Carries promises P2 and P6. Knows nothing of answers.
  */
 import { GradwireError } from '../errors.ts';
 import type { PeerChannel } from './channel.ts';
@@ -36,7 +36,7 @@ export class Lane {
   /** The message that is being read from a device: later ones wait for it. */
   #reading: Promise<void> | undefined;
   /** Why the connection is over. */
-  #loss: Error | undefined;
+  loss: Error | undefined;
   #onRoom: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
 
   /** @param name gives the peer's, for messages */
@@ -149,7 +149,7 @@ export class Lane {
 
   /** The connection is over: what is held will not be sent. */
   clear(loss: Error | undefined): void {
-    this.#loss = loss;
+    this.loss = loss;
     for (const parcel of this.#held.all()) {
       parcel.isHeld = false;
       parcel.stage = 'withdrawn';
@@ -247,6 +247,6 @@ export class Lane {
   }
 
   #gone(what: string): GradwireError {
-    return goneError(this.#name(), this.#loss, what);
+    return goneError(this.#name(), this.loss, what);
   }
 }

@@ -75,9 +75,11 @@ export class Lanes {
     return this.#lanes.get(peer) ?? this.#add(peer);
   }
 
-  /** Ends the connection to a peer that is heard no longer, at once. */
+  /** Ends the connection to a peer that is heard no longer, at once; of one that is over, tells further calls why. */
   cut(peer: number, reason: Error): void {
-    this.#lanes.get(peer)?.channel?.cut(reason);
+    const lane = this.#lanes.get(peer);
+    if (lane?.channel !== undefined) lane.channel.cut(reason);
+    else if (lane !== undefined) lane.loss = reason;
   }
 
   #add(peer: number): Lane {

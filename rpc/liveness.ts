@@ -5,7 +5,7 @@
 import { GradwireError } from '../errors.ts';
 import type { Report, WorkerKey } from './liveness/orders.ts';
 import { livenessThread } from './liveness/threads.ts';
-import { fencedOff, type PeerLoss, silenceOf } from './peer-loss.ts';
+import { cutOff, fencedOff, type PeerLoss, silenceOf } from './peer-loss.ts';
 import type { TlsCredentials } from './tls-credentials.ts';
 
 /** A peer, as far as watching it goes. */
@@ -22,6 +22,8 @@ export interface LivenessHost {
   alive(rank: number): void;
   /** A peer is dead, or has given this worker up: nothing goes to it or comes from it any more. */
   lost(rank: number, loss: PeerLoss): void;
+  /** The connection to a peer is over, and more has become known of why. */
+  explained(rank: number, loss: PeerLoss): void;
 }
 
 export interface LivenessOptions {
@@ -46,6 +48,8 @@ export class Liveness {
   readonly #key: WorkerKey;
   readonly #options: LivenessOptions;
   readonly #peers = new Map<number, Peer>();
+  /** Incarnations of those whose connection broke. */
+  readonly #broken = new Map<number, string>();
   #host: LivenessHost | undefined;
 
   constructor(options: LivenessOptions) {
@@ -81,7 +85,8 @@ export class Liveness {
 
   /** Watches whoever has this rank from now on. */
   watch({ rank, incarnation, liveness: address }: Watched): void {
-    this.unwatch(rank);
+    this.unwatch(rank, false);
+    this.#broken.delete(rank);
     if (address === undefined || address === '') return;
     this.#peers.set(rank, { rank, incarnation, isSuspected: false });
     const { heartbeatMs, deadAfterMs } = this.#options;
@@ -91,8 +96,12 @@ export class Liveness {
   }
 
   /** The connection to this rank is over. */
-  unwatch(rank: number): void {
-    if (this.#peers.delete(rank)) this.#thread.send({ type: 'unwatch', worker: this.#key, rank });
+  unwatch(rank: number, isBroken: boolean): void {
+    const peer = this.#peers.get(rank);
+    if (peer === undefined) return;
+    this.#peers.delete(rank);
+    if (isBroken) this.#broken.set(rank, peer.incarnation);
+    this.#thread.send({ type: 'unwatch', worker: this.#key, rank, isBroken });
   }
 
   /** Whether this rank can be watched, and gives signs of life. */
@@ -119,7 +128,12 @@ export class Liveness {
   #take(report: Report): void {
     const host = this.#host;
     if (host === undefined || report.type === 'listening' || report.type === 'refused') return;
-    const { rank, incarnation, silentMs } = report;
+    const { rank, incarnation } = report;
+    if (report.type === 'severed') {
+      if (this.#broken.get(rank) === incarnation) host.explained(rank, cutOff());
+      return;
+    }
+    const { silentMs } = report;
     const peer = this.#peers.get(rank);
     // Of one whose connection was over before, or of the one that had the rank before.
     if (peer === undefined || peer.incarnation !== incarnation) return;

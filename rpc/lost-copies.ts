@@ -1,5 +1,6 @@
 /** A copy of a reference as its user has it, and the errors of one that cannot be used. Pure. */
 import { GradwireError } from '../errors.ts';
+import { goneError, type PeerLoss } from './peer-loss.ts';
 import type { Loss } from './reference-effects.ts';
 import type { ForkId, RRefId } from './reference-ids.ts';
 
@@ -27,7 +28,15 @@ export function neverMade(): GradwireError {
   return new GradwireError('unknown_rref', message);
 }
 
-export function lossOf({ id, owner }: HeldCopy, why: Loss): GradwireError {
+/** @param fenced how the owner has given this worker up, if it has */
+export function lossOf(
+  { id, owner }: HeldCopy,
+  why: Loss,
+  fenced: PeerLoss | undefined,
+): GradwireError {
+  if (why === 'owner-gone' && fenced !== undefined) {
+    return goneError(owner.name, fenced, `reference ${id} leads nowhere`);
+  }
   const details = { peer: owner.name, maybeExecuted: false };
   if (why === 'owner-gone') {
     const message = `${owner.name}, which owned the object of reference ${id}, is gone, and the object with it`;

@@ -21,6 +21,8 @@ export class Members {
   readonly #leaving = new Set<number>();
   readonly #gone = new Set<number>();
   readonly #dead = new Set<number>();
+  /** Infos of those whose name was given again. */
+  readonly #replaced = new WeakSet<WorkerInfo>();
   readonly #isDynamic: boolean;
 
   /** @param members by rank */
@@ -32,6 +34,8 @@ export class Members {
   /** A member has come, perhaps with the rank of one that is gone. */
   add({ name, rank, since = 0 }: Belonging): WorkerInfo {
     const info = new WorkerInfo(name, rank);
+    const before = this.#byName.get(name);
+    if (before !== undefined) this.#replaced.add(before);
     this.#byName.set(name, info);
     this.#byRank.set(rank, info);
     this.#since.set(rank, since);
@@ -52,6 +56,7 @@ export class Members {
       throw new GradwireError('invalid_argument', message, { maybeExecuted: false });
     }
     const info = typeof key === 'number' ? this.#byRank.get(key) : this.#byName.get(key);
+    if (info !== undefined && peer instanceof WorkerInfo) this.#checkInfo(peer, info);
     if (info !== undefined) return info;
     const known = this.all().map(({ name }) => name);
     const hint = typeof key === 'string' ? didYouMean(key, known) : '';
@@ -61,6 +66,16 @@ export class Members {
       `the group has no worker ${which}; its workers: ${known.join(', ')}.${hint}`,
       { maybeExecuted: false },
     );
+  }
+
+  /** An info made by hand, or of a member whose name another has now. */
+  #checkInfo(given: WorkerInfo, { name, id }: WorkerInfo): void {
+    if (given.id === id && !this.#replaced.has(given)) return;
+    const message =
+      given.id === id
+        ? `the info is of another worker that was named ${name} before, and is gone`
+        : `${name} has rank ${id}, not ${given.id}`;
+    throw new GradwireError('unknown_worker', message, { maybeExecuted: false });
   }
 
   /** The member of this rank. */

@@ -3,13 +3,14 @@ import { GradwireError } from '../errors.ts';
 import type { EngineName } from '../tensor/index.ts';
 import type { FaultPlan } from './faults/fault-plan.ts';
 import { planGiven } from './faults/plan-given.ts';
+import { type PeerLimits, peerLimits } from './peer-limits.ts';
 import { isLoopback } from './security.ts';
 import { tlsGiven } from './tls.ts';
 import type { TlsCredentials } from './tls-credentials.ts';
 import { DYNAMIC, MAX_RANK, type Transport } from './transport.ts';
 import { nameFault } from './worker-info.ts';
 
-export interface InitOptions {
+export interface InitOptions extends Partial<PeerLimits> {
   /** Unique in the group: letters, digits, `_ : -`, shorter than 128. */
   readonly name: string;
   /** Unique in the group, in a static one 0 to worldSize - 1; rank 0 is the master where the others meet. Default: RANK. */
@@ -134,6 +135,7 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     maxMessageBytes: options.maxMessageBytes ?? 1024 ** 3,
     maxInFlightCalls: options.maxInFlightCalls ?? 10_000,
     maxQueuedCalls: options.maxQueuedCalls ?? 10_000,
+    ...peerLimits(options),
     heartbeatMs: options.heartbeatMs ?? 500,
     deadAfterMs: options.deadAfterMs ?? Math.max(3_000, 3 * (options.heartbeatMs ?? 0)),
     livenessPort: options.livenessPort ?? 0,

@@ -5,7 +5,7 @@
  *     0 values length u32 | 4 table length u32 | head, body, meta | table | padding to 8
  *     then the bytes of each row of the table, each padded to 8
  *
- * The table has a header per tensor, then the length of each piece of binary data.
+ * The table has a header per tensor, then the length of each piece of binary data. Carries promise P3.
  */
 import { GradwireError } from '../errors.ts';
 import {

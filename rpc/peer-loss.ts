@@ -26,6 +26,14 @@ export function silenceOf(silentMs: number, note: string): PeerLoss {
   );
 }
 
+/** The connection broke, and the peer gives signs of life. */
+export function cutOff(): PeerLoss {
+  return new PeerLoss(
+    'unavailable',
+    'is cut off from this worker, their connection broke though it gives signs of life',
+  );
+}
+
 /** Rank 0 of a dynamic group says so. */
 export function departed(): PeerLoss {
   return new PeerLoss('unavailable', 'is gone, it belongs to the group no longer,', 0);

@@ -1,4 +1,4 @@
-/** The requests of one worker that wait for their answer, and every way in which they stop waiting without one. */
+/** The requests of one worker that wait for their answer, and every way in which they stop waiting without one. Carries promise P1. */
 import { type ErrorDetails, GradwireError, withDetails } from '../errors.ts';
 import type { Frame } from '../tensor/index.ts';
 import { BoundedSet } from './bounded-set.ts';
@@ -33,6 +33,8 @@ export interface Request extends Message {
 
 /** What a request needs until it is answered. */
 export interface Needed {
+  /** @throws GradwireError if it cannot be had any more */
+  check?(): void;
   hold(): void;
   letGo(): void;
 }

@@ -2,6 +2,7 @@
 import type { Endpoint } from './endpoint.ts';
 import type { Liveness } from './liveness.ts';
 import type { ResolvedOptions } from './options.ts';
+import { beyond } from './peer-limits.ts';
 import { firstNumber } from './reference-ids.ts';
 import { writeNotices } from './reference-notices.ts';
 import { References } from './references.ts';
@@ -21,8 +22,9 @@ const UNWATCHED_LEASE_MS = 300_000;
 /** The references of a worker whose endpoint may be made later. */
 export function makeReferences(
   worker: Linked,
-  { rank, referenceLeaseMs }: Pick<ResolvedOptions, 'rank' | 'referenceLeaseMs'>,
+  options: Pick<ResolvedOptions, 'rank' | 'referenceLeaseMs' | 'maxPeerReferences'>,
 ): References {
+  const { rank, referenceLeaseMs, maxPeerReferences: limit } = options;
   const usualMs = worker.liveness === undefined ? UNWATCHED_LEASE_MS : WATCHED_LEASE_MS;
   const leaseMs = referenceLeaseMs ?? usualMs;
   return new References({
@@ -36,6 +38,11 @@ export function makeReferences(
     },
     firstNumber: worker.firstId === 0 ? firstNumber(Date.now()) : worker.firstId + 1,
     nameOf: (peer) => worker.nameOf(peer),
+    refusal: (holder, held) => {
+      if (held < limit) return undefined;
+      const what = { peer: worker.nameOf(holder), what: 'references to objects of this worker' };
+      return beyond('maxPeerReferences', limit, what);
+    },
     send: (peer, packet) => worker.endpoint.notify(peer, 'references', writeNotices(packet)),
     cut: (peer, reason) => worker.endpoint.cut(peer, reason),
   });

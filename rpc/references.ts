@@ -7,6 +7,7 @@ import { outside } from '../tensor/index.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
 import { closed, deleted, type HeldCopy, lossOf, neverMade, silence } from './lost-copies.ts';
 import { type Outcome, OwnedValues } from './owned-values.ts';
+import { PeerLoss } from './peer-loss.ts';
 import type { Loss } from './reference-effects.ts';
 import type { ForkId, RRefId } from './reference-ids.ts';
 import type { NoticePacket } from './reference-notices.ts';
@@ -22,6 +23,8 @@ export interface ReferenceOptions {
   /** Number of the first name that is given. */
   readonly firstNumber: number;
   nameOf(peer: number): string;
+  /** See `ObjectEffects`. */
+  refusal?(holder: number, held: number): Error | undefined;
   send(peer: number, packet: NoticePacket): void;
   /** Ends the connection to a peer that was silent for the lease. */
   cut(peer: number, reason: Error): void;
@@ -38,6 +41,8 @@ export class References {
   /** The copies that users of this worker have not let go of. */
   readonly #copies = new Map<ForkId, HeldCopy>();
   readonly #waiting = new Map<ForkId, Waiter[]>();
+  /** Owners that have given this worker up. */
+  readonly #fenced = new Map<number, PeerLoss>();
   readonly #deadlines = new Deadlines();
   readonly #self: number;
   #timer: Deadline | undefined;
@@ -46,12 +51,22 @@ export class References {
   #next: number;
   #isClosed = false;
 
-  constructor({ self, leaseMs, leases, firstNumber, nameOf, send, cut }: ReferenceOptions) {
+  constructor({
+    self,
+    leaseMs,
+    leases,
+    firstNumber,
+    nameOf,
+    refusal,
+    send,
+    cut,
+  }: ReferenceOptions) {
     this.#self = self;
     this.#next = firstNumber;
     this.#values = new OwnedValues(this.#deadlines);
     const effects = {
       wake: () => this.#wake(),
+      refusal: (holder: number, held: number) => refusal?.(holder, held),
       send,
       free: (id: RRefId) => this.#values.free(id),
       fail: (id: RRefId) => this.#values.create(id)({ error: neverMade() }),
@@ -161,7 +176,7 @@ export class References {
     this.#add(copy);
     if (this.#isClosed) return false;
     const fate = this.#protocol.arrive(copy.id, copy.fork, copy.owner.id);
-    if (fate === 'freed' || fate === 'owner-gone') copy.failure = lossOf(copy, fate);
+    if (fate === 'freed' || fate === 'owner-gone') copy.failure = this.#lossOf(copy, fate);
     return fate === 'confirmed';
   }
 
@@ -208,13 +223,16 @@ export class References {
     this.#protocol.receive(peer, packet);
   }
 
-  peerGone(rank: number): void {
+  /** @param loss why, as far as it is known */
+  peerGone(rank: number, loss?: Error): void {
+    if (loss instanceof PeerLoss && loss.code === 'fenced') this.#fenced.set(rank, loss);
     this.#values.askerGone(rank);
     this.#protocol.peerGone(rank);
   }
 
   /** @param firstNumber of the names that it gives, if that is known */
   peerHere(rank: number, firstNumber?: number): void {
+    this.#fenced.delete(rank);
     this.#protocol.peerHere(rank, firstNumber);
   }
 
@@ -239,7 +257,11 @@ export class References {
 
   #lost(fork: ForkId, why: Loss): void {
     const copy = this.#copies.get(fork);
-    if (copy !== undefined) this.#fail(fork, lossOf(copy, why));
+    if (copy !== undefined) this.#fail(fork, this.#lossOf(copy, why));
+  }
+
+  #lossOf(copy: HeldCopy, why: Loss): GradwireError {
+    return lossOf(copy, why, this.#fenced.get(copy.owner.id));
   }
 
   #fail(fork: ForkId, error: Error): void {

@@ -45,6 +45,9 @@ export function register(entries: Readonly<Record<string, Callable>>): void {
   }
   for (const name of Object.keys(entries)) {
     const value = entries[name];
+    if (name === '') {
+      throw new GradwireError('invalid_argument', 'register needs a name for each function');
+    }
     if (typeof value !== 'function') {
       throw new GradwireError('invalid_argument', `${name} is not a function or class`);
     }
@@ -72,8 +75,16 @@ function nameMethods(name: string, Class: Callable): void {
 /**
  * A stand-in for a function or class that is registered under this name by the peer but not loaded here; it can be given
  * to calls wherever the function itself could. `rpc.named<typeof getParameterServer>('getParameterServer')`
+ *
+ * @throws GradwireError `invalid_argument` if the name is none
  */
 export function named<T extends Callable>(name: string): T {
+  if (typeof name !== 'string' || name === '') {
+    throw new GradwireError(
+      'invalid_argument',
+      `${String(name)} is not the name of a function or class`,
+    );
+  }
   const standIn = (): never => {
     throw new GradwireError('not_registered', `${name} is a stand-in: give it to an rpc call`);
   };

@@ -78,6 +78,16 @@ export class Handle implements HeldCopy {
     this.fork = fork;
   }
 
+  /** @throws GradwireError `rref_disposed`, or what the object's creation failed with */
+  check(): void {
+    const { id, owner, host } = this;
+    if (this.isDisposed) {
+      const message = `RRef ${id} of ${owner.name} was disposed on ${host.info.name}`;
+      throw new GradwireError('rref_disposed', message, { maybeExecuted: false });
+    }
+    if (this.failure !== undefined) throw this.failure;
+  }
+
   /** A call through the copy begins: the object stays until it ends. */
   hold(): void {
     this.uses++;
@@ -123,6 +133,8 @@ export class RRef<T> implements Disposable {
       const { references, info } = host;
       const handle = new Handle(host, info, references.newId(), references.newForkId());
       references.begin(handle);
+      // The worker has been shut down: the value stays the caller's.
+      if (handle.failure !== undefined) throw handle.failure;
       references.create(handle.id, handle.fork, info.id)?.({ value, free: holdTensors(value) });
       this.#handle = handle;
     }
@@ -222,26 +234,29 @@ export class RRef<T> implements Disposable {
 
   /** The methods of the object, run on its owner: each answers with a copy of the result, as a future. At most once. */
   rpcAsync(options?: CallOptions): RemoteFutures<T> {
-    const handle = this.#live();
-    return methods((method, args) =>
-      collect(handle.host.callMethod(handle, method, { args, options })),
-    ) as RemoteFutures<T>;
+    this.#live();
+    return methods((method, args) => {
+      const handle = this.#live();
+      return collect(handle.host.callMethod(handle, method, { args, options }));
+    }) as RemoteFutures<T>;
   }
 
   /** Those methods of the object that stream, run on its owner for each subscription; see `Worker.rpcStream`. */
   rpcStream(options?: StreamOptions): RemoteStreams<T> {
-    const handle = this.#live();
-    return methods((method, args) =>
-      handle.host.streamMethod(handle, method, { args, options }),
-    ) as RemoteStreams<T>;
+    this.#live();
+    return methods((method, args) => {
+      const handle = this.#live();
+      return handle.host.streamMethod(handle, method, { args, options });
+    }) as RemoteStreams<T>;
   }
 
   /** The methods of the object, run on its owner, which keeps each result behind a new reference. At most once. */
   remote(options?: CallOptions): RemoteReferences<T> {
-    const handle = this.#live();
-    return methods((method, args) =>
-      handle.host.remoteMethod(handle, method, { args, options }),
-    ) as RemoteReferences<T>;
+    this.#live();
+    return methods((method, args) => {
+      const handle = this.#live();
+      return handle.host.remoteMethod(handle, method, { args, options });
+    }) as RemoteReferences<T>;
   }
 
   /** Lets go of the object. Idempotent. */
@@ -271,12 +286,8 @@ export class RRef<T> implements Disposable {
   }
 
   #live(): Handle {
-    const handle = this.#handle;
-    if (handle.isDisposed) {
-      throw new GradwireError('rref_disposed', `${this} was disposed on ${handle.host.info.name}`);
-    }
-    if (handle.failure !== undefined) throw handle.failure;
-    return handle;
+    this.#handle.check();
+    return this.#handle;
   }
 }
 
@@ -294,11 +305,11 @@ export function referenceTo<T>(handle: Handle): RRef<T> {
   return new RRef(handle as unknown as T);
 }
 
-/** An object with every method one may ask for. Never a promise: `then` is undefined, as are symbols. */
+/** An object with every method one may ask for. Never a promise, nor JSON: `then` and `toJSON` are undefined, as are symbols. */
 function methods(invoke: (method: string, args: readonly unknown[]) => unknown): unknown {
   return new Proxy(Object.create(null), {
     get: (_, method) => {
-      if (typeof method !== 'string' || method === 'then') return undefined;
+      if (typeof method !== 'string' || method === 'then' || method === 'toJSON') return undefined;
       return (...args: unknown[]) => invoke(method, args);
     },
   });

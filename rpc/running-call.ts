@@ -1,6 +1,6 @@
 /**
  * A request that is being handled: until when its caller waits, and how its handler hears that nobody waits any more. Costs
- * no timer and no controller unless the handler asks for the signal. Knows nothing of messages.
+ * no timer and no controller unless the handler asks for the signal. Carries promise P5. Knows nothing of messages.
  */
 import { GradwireError } from '../errors.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';

@@ -1,5 +1,5 @@
 /** Gives the answer to a request to whoever waits for it. Knows nothing of connections. */
-import { GradwireError, withDetails } from '../errors.ts';
+import { GradwireError, isGradwireError, withDetails } from '../errors.ts';
 import { enterFrame, tf } from '../tensor/index.ts';
 import type { RawMessage } from './answering.ts';
 import { discard, disposeReferences } from './discard.ts';
@@ -52,6 +52,15 @@ export function settle(
       disposeReferences(answer.body);
       tf.dispose([...answer.tensors]);
     }
-    failed(error as Error);
+    failed(isUnread ? (error as Error) : unreadable(error, peerName, request.what));
   }
+}
+
+/** The answer came and means nothing here: what was asked for was done nevertheless. */
+function unreadable(error: unknown, peer: string, what: string): Error {
+  if (!isGradwireError(error) || error.maybeExecuted !== undefined) return error as Error;
+  const { code, message, stage = 'decode' } = error;
+  const said = message.replace(`${code}: `, '');
+  const details = { peer, stage, maybeExecuted: true, cause: error };
+  return new GradwireError(code, `${said} (in the answer of ${peer} to ${what})`, details);
 }

@@ -1,7 +1,7 @@
 /**
  * The callee's end of a stream: sends items as the caller grants them. An async iterable is pulled only as far as granted; an
  * Observable cannot be, and what it emits beyond is kept as bytes up to a bound. An item is given away: its tensors, if they
- * are the stream's, are freed when it has been packed. Knows nothing of connections.
+ * are the stream's, are freed when it has been packed. Carries promise P7. Knows nothing of connections.
  */
 import { debuglog } from 'node:util';
 import { isObservable, type Observable, Subject, takeUntil } from 'rxjs';

@@ -1,4 +1,5 @@
 /** A scope that collects the asynchronous calls made in it. Knows nothing of workers: any of them may be called. */
+import { GradwireError } from '../errors.ts';
 import { AsyncSlot } from '../tensor/index.ts';
 import { collectAll, type RpcFuture } from './future.ts';
 
@@ -16,6 +17,9 @@ const slot = new AsyncSlot<Collection>();
  * its own calls. PyTorch: `_wait_all`.
  */
 export async function waitAll<R>(body: () => R): Promise<Awaited<R>> {
+  if (typeof body !== 'function') {
+    throw new GradwireError('invalid_argument', `waitAll takes a function, not ${String(body)}`);
+  }
   const collection: Collection = { futures: [], isOver: false };
   try {
     const result = await slot.run(collection, body);

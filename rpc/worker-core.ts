@@ -1,4 +1,5 @@
 import type { Endpoint } from './endpoint.ts';
+import type { PeerLimits } from './peer-limits.ts';
 import type { References } from './references.ts';
 import type { WorkerInfo } from './worker-info.ts';
 
@@ -11,5 +12,6 @@ export interface WorkerCore {
   readonly timeoutMs: number;
   /** Where the counts in this worker's ids begin: those of another that had its rank before must not come again. */
   readonly firstId: number;
+  readonly limits: PeerLimits;
   nameOf(rank: number): string;
 }

@@ -16,6 +16,7 @@ import { MemberEvents } from './member-events.ts';
 import { Members } from './members.ts';
 import type { Membership } from './membership.ts';
 import type { ResolvedOptions } from './options.ts';
+import type { PeerLimits } from './peer-limits.ts';
 import { PeerLoss } from './peer-loss.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
 import { quietly } from './quietly.ts';
@@ -71,6 +72,7 @@ export class WorkerNode implements Worker, WorkerCore {
   readonly #events: MemberEvents = new MemberEvents();
   readonly #exit: Exit = new Exit(this, () => this.#close());
   readonly firstId: number;
+  readonly limits: PeerLimits;
   /** This worker's part in a dynamic group. */
   membership: Membership | undefined;
   #isClosed = false;
@@ -81,11 +83,13 @@ export class WorkerNode implements Worker, WorkerCore {
   constructor(options: ResolvedOptions, members: readonly Member[], carrier: CarrierEnd) {
     const { close, liveness, firstId = 0 } = carrier;
     this.firstId = firstId;
+    this.limits = options;
     this.liveness = liveness;
     liveness?.tell({
       suspected: (rank) => this.#tell('suspected', rank),
       alive: (rank) => this.#tell('alive', rank),
       lost: (rank, loss) => this.endpoint.cut(rank, loss),
+      explained: (rank, loss) => this.endpoint.cut(rank, loss),
     });
     this.members = new Members(members, options.worldSize === DYNAMIC);
     this.info = this.members.get(options.rank);
@@ -258,9 +262,9 @@ export class WorkerNode implements Worker, WorkerCore {
 
   #peerGone(rank: number, isFarewell: boolean, reason: Error | undefined): void {
     if (rank === this.info.id) return;
-    this.liveness?.unwatch(rank);
+    this.liveness?.unwatch(rank, !isFarewell && !(reason instanceof PeerLoss));
     // Also one that is no member, and before its rank can be given again.
-    if (!this.#isClosed) this.references.peerGone(rank);
+    if (!this.#isClosed) this.references.peerGone(rank, reason);
     this.membership?.peerGone(rank, isFarewell);
     const wasHere = this.members.markGone(rank, isFarewell);
     this.#barriers.gone(rank);

@@ -14,6 +14,8 @@ const debug = debuglog('gradwire');
 /** Strangers at a time, of one address and of all. A joining worker is one for some milliseconds. */
 const MAX_STRANGERS_OF_ADDRESS = 256;
 const MAX_STRANGERS = 1_024;
+/** A timer that is late by so much was held up by computing. */
+const STALL_MS = 500;
 
 export interface ListenOptions {
   readonly host: string;
@@ -31,7 +33,7 @@ interface Guest {
   readonly address: string;
   isStranger: boolean;
   /** Ends the connection of a stranger. */
-  readonly patience: NodeJS.Timeout;
+  patience: NodeJS.Timeout;
 }
 
 export class Listener {
@@ -109,7 +111,7 @@ class Guests {
       socket,
       address,
       isStranger: true,
-      patience: setTimeout(() => guest.socket.destroy(), this.#patienceMs),
+      patience: patience(() => guest, this.#patienceMs),
     };
     this.#strangersOf.set(address, others + 1);
     this.#strangers++;
@@ -153,6 +155,16 @@ class Guests {
       this.#all.delete(key);
     });
   }
+}
+
+/** Time in which this worker computed, and heard nobody, is not the stranger's. */
+function patience(guest: () => Guest, patienceMs: number): NodeJS.Timeout {
+  const dueAt = performance.now() + patienceMs;
+  return setTimeout(() => {
+    const one = guest();
+    if (performance.now() - dueAt < STALL_MS) one.socket.destroy();
+    else one.patience = patience(guest, patienceMs);
+  }, patienceMs);
 }
 
 function keyOf(address: string | undefined, port: number | undefined): string {

@@ -30,8 +30,11 @@ export function patienceOf(heartbeatMs: number, deadAfterMs: number): Patience {
 interface Watch {
   readonly rank: number;
   readonly incarnation: string;
+  readonly heartbeatMs: number;
   readonly link: Link;
   busyMs: number;
+  /** Its connection has broken: it is watched only to see whether it lives. */
+  severed?: { readonly from: number; readonly timer: NodeJS.Timeout };
 }
 
 /** One worker of this process. */
@@ -102,11 +105,22 @@ export class Mesh {
     if (order.type === 'token') worker.token = order.token;
     else if (order.type === 'watch') this.#watch(worker, order);
     else if (order.type === 'unwatch') {
-      for (const [name, { rank }] of worker.watches)
-        if (rank === order.rank) this.#unwatch(worker, name);
+      for (const [name, watch] of worker.watches) {
+        if (watch.rank === order.rank) this.#release(worker, name, order.isBroken);
+      }
     } else if (order.type === 'fence')
       this.#fence(worker, digestOf(order.incarnation), order.silentMs);
     else this.#leave(worker);
+  }
+
+  /** Peers that a worker watches. */
+  linksOf(worker: WorkerKey): number {
+    return this.#workers.get(worker)?.watches.size ?? 0;
+  }
+
+  /** Those that watch a worker. */
+  sessionsOf(worker: WorkerKey): number {
+    return this.#workers.get(worker)?.sessions.size ?? 0;
   }
 
   #host(order: OrderOf<'host'>): void {
@@ -150,13 +164,25 @@ export class Mesh {
       intervalMs: heartbeatMs,
       said: (said) => this.#heard(worker, name, said),
     });
-    worker.watches.set(name, { rank, incarnation, link, busyMs: 0 });
+    worker.watches.set(name, { rank, incarnation, heartbeatMs, link, busyMs: 0 });
     const patience = patienceOf(heartbeatMs, deadAfterMs);
     this.#step({ type: 'watch', key: keyOf(worker, name), patience });
     this.#ticker ??= setInterval(() => this.#step({ type: 'tick' }), TICK_MS);
   }
 
+  /** The connection to this peer is over. */
+  #release(worker: Hosted, name: string, isBroken: boolean): void {
+    const watch = worker.watches.get(name);
+    if (watch === undefined || watch.severed !== undefined) return;
+    if (!isBroken || !this.#suspicion.isAlive(keyOf(worker, name)))
+      return this.#unwatch(worker, name);
+    const timer = setTimeout(() => this.#unwatch(worker, name), 3 * watch.heartbeatMs);
+    // A process that was killed a moment ago may have a beat under way.
+    watch.severed = { from: performance.now() + watch.heartbeatMs / 2, timer };
+  }
+
   #unwatch(worker: Hosted, name: string): void {
+    clearTimeout(worker.watches.get(name)?.severed?.timer);
     worker.watches.get(name)?.link.close();
     worker.watches.delete(name);
     this.#step({ type: 'unwatch', key: keyOf(worker, name) });
@@ -204,6 +230,11 @@ export class Mesh {
       this.#report({ type: 'fenced', worker: worker.key, rank, incarnation, silentMs });
     } else {
       if (said.type === 'beat') watch.busyMs = said.busyMs;
+      if (performance.now() >= (watch.severed?.from ?? Number.POSITIVE_INFINITY)) {
+        const { rank, incarnation } = watch;
+        this.#report({ type: 'severed', worker: worker.key, rank, incarnation });
+        return this.#unwatch(worker, from);
+      }
       this.#step({ type: 'beat', key: keyOf(worker, from) });
     }
   }
@@ -213,7 +244,7 @@ export class Mesh {
       const [workerKey, name] = key.split(' ') as [string, string];
       const worker = this.#workers.get(Number(workerKey));
       const watch = worker?.watches.get(name);
-      if (worker === undefined || watch === undefined) continue;
+      if (worker === undefined || watch === undefined || watch.severed !== undefined) continue;
       const { rank, incarnation, link } = watch;
       const note = noteOn(watch);
       this.#report({ type, worker: worker.key, rank, incarnation, silentMs, note });

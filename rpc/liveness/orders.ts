@@ -29,7 +29,13 @@ export type Order =
       readonly heartbeatMs: number;
       readonly deadAfterMs: number;
     }
-  | { readonly type: 'unwatch'; readonly worker: WorkerKey; readonly rank: number }
+  /** `isBroken`: its connection broke without a word; `severed` is reported should it give signs of life nevertheless. */
+  | {
+      readonly type: 'unwatch';
+      readonly worker: WorkerKey;
+      readonly rank: number;
+      readonly isBroken: boolean;
+    }
   /** This worker counts that incarnation as dead, and it is to be told so whenever it comes. */
   | {
       readonly type: 'fence';
@@ -56,6 +62,13 @@ export type Report =
       readonly silentMs: number;
       /** What the link last said of it: for how long it has computed, or why it cannot be reached. */
       readonly note: string;
+    }
+  /** That member gives signs of life after its connection broke. */
+  | {
+      readonly type: 'severed';
+      readonly worker: WorkerKey;
+      readonly rank: number;
+      readonly incarnation: string;
     }
   /** That member counts this worker as dead. */
   | {

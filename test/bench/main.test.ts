@@ -30,7 +30,7 @@ function bench(...args: string[]): Promise<Outcome> {
 
 test('what cannot be run is one line and exit code 2, before anything is measured', async () => {
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
-    [['nope'], /^no suite nope: there are tutorial, autograd, rpc\n$/],
+    [['nope'], /^no suite nope: there are tutorial, autograd, rpc, faults\n$/],
     [['rpc', '--rounds', '0'], /^--rounds is 0, expected a whole number of at least 1\n$/],
     [['--bogus'], /^Unknown option '--bogus'.*\n$/],
     [['--no-peer', '--peer', 'python3'], /^--peer and --no-peer exclude each other\n$/],
@@ -52,7 +52,16 @@ test('a folder without data is one line', async () => {
 test('--help names the suites and flags', async () => {
   const { code, stdout } = await bench('--help');
   expect(code).toBe(0);
-  for (const word of ['tutorial', 'autograd', 'rpc', '--json', '--rounds', '--peer', '--data']) {
+  for (const word of [
+    'tutorial',
+    'autograd',
+    'rpc',
+    'faults',
+    '--json',
+    '--rounds',
+    '--peer',
+    '--data',
+  ]) {
     expect(stdout).toContain(word);
   }
 });

@@ -58,6 +58,26 @@ test('the guarantees of ARCHITECTURE.md are cited in the files that it names, an
   }
 });
 
+test('the delivery promises of ARCHITECTURE.md are cited in the files that it names, and in the title of a test', () => {
+  const section =
+    /^## Delivery promises$([\s\S]*?)^## /m.exec(readText('ARCHITECTURE.md'))?.[1] ?? '';
+  const rows = tableRows(section);
+  expect(rows.map(([name]) => name)).toEqual(rows.map((_, i) => `P${i + 1}`));
+  const tests = sourcesOf('test').filter((file) => !file.startsWith('test/docs/'));
+  const titles = tests.flatMap((file) => readText(file).match(/\btest(\.each.*)?\(\s*'.*'/g) ?? []);
+  const tested = titles.flatMap((title) => title.match(/\bP\d+\b/g) ?? []);
+  for (const [name = '', , , code = ''] of rows) {
+    expect(tested).toContain(name);
+    for (const file of codeSpans(code)) {
+      expect([file, readText(file).match(/\bP\d+\b/g)]).toEqual([
+        file,
+        expect.arrayContaining([name]),
+      ]);
+    }
+  }
+  expect(tested.filter((name) => !rows.some(([known]) => known === name))).toEqual([]);
+});
+
 test('the code cites no guarantee that ARCHITECTURE.md does not define', () => {
   const defined = new Set(readText('ARCHITECTURE.md').match(/\bG\d+\b/g));
   const files = ['tensor', 'rpc', 'autograd', 'optim', 'cli'].flatMap(sourcesOf);

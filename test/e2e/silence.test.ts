@@ -5,7 +5,7 @@ import { until } from '../support/until.ts';
 
 const LIMIT_MS = 120_000;
 /** Faster than the defaults, with a margin for a crowded machine. */
-const FAST = { heartbeatMs: 200, deadAfterMs: 2_000 };
+const FAST = { heartbeatMs: 200, deadAfterMs: 2_500 };
 
 test(
   'a stopped process is dead to all, and fenced when it wakes',
@@ -55,6 +55,7 @@ test(
       code: 'fenced',
       maybeExecuted: false,
     });
+    await expect(stopped.do('use', 0)).rejects.toMatchObject({ code: 'fenced', peer: 'worker0' });
     expect(await first.do('info')).toMatchObject({ bumps: 0 });
     // The others go on.
     expect(await first.do('call', 'worker1', 'bump')).toBe(1);
@@ -63,7 +64,7 @@ test(
 );
 
 test(
-  'who computes without a pause is neither suspected nor robbed of what it holds, and a dead initiator leaves nothing',
+  'who computes without a pause is neither dead nor robbed of what it holds, and a dead initiator leaves nothing',
   async () => {
     await using group = await CommandedGroup.start(3, { ...FAST, referenceLeaseMs: 1_000 });
     const [owner, busy, initiator] = [group.at(0), group.at(1), group.at(2)];
@@ -76,7 +77,7 @@ test(
     expect(await contexts()).toBe(1);
     // Longer than any limit of silence: in a call of another, and so on the thread that answers.
     expect(await owner.do('call', 'worker1', 'busy', [6_000])).toBeGreaterThan(0);
-    for (const one of [owner, initiator]) expect(one.events.join()).not.toMatch('worker1');
+    for (const one of [owner, initiator]) expect(one.events).not.toContain('dead worker1');
     expect(await owner.do('info')).toMatchObject({ 'rref.numOwnerRrefs': 1 });
 
     initiator.do('call', 'worker0', 'held').catch(() => {});
@@ -108,6 +109,35 @@ test(
     await second.saw('joined worker2', alsoFrom);
     expect(await stopped.do('call', 'worker0', 'bump')).toBe(1);
     expect(await first.do('call', 'worker2', 'bump')).toBe(1);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'two whose connection alone breaks are cut off from each other, and alive to the third',
+  async () => {
+    await using group = await CommandedGroup.start(3, FAST);
+    const [first, second, third] = [group.at(0), group.at(1), group.at(2)];
+    const waiting = first.do('call', 'worker1', 'held');
+    waiting.catch(() => {});
+    await second.serves(1);
+    await second.do('cut', 0);
+    await expect(waiting).rejects.toMatchObject({ code: 'unavailable', peer: 'worker1' });
+    for (const [one, other] of [
+      [first, 'worker1'],
+      [second, 'worker0'],
+    ] as const) {
+      await one.saw(`dead ${other}`);
+      await until(async () => {
+        await expect(one.do('call', other, 'bump')).rejects.toMatchObject({
+          code: 'unavailable',
+          message: expect.stringContaining('cut off from this worker'),
+        });
+        return true;
+      }, 20_000);
+      expect(await third.do('call', one.name, 'bump')).toBe(1);
+    }
+    expect(third.events.join()).not.toMatch(/dead|fenced/);
   },
   LIMIT_MS,
 );

@@ -252,7 +252,7 @@ describe('of owners on other workers', () => {
     expect(middleOf(p)).toBe(0);
   });
 
-  test('steps of three trainers in two phases: each is applied once, none is lost', async () => {
+  test('steps of three trainers in two phases: each is applied once, none is lost (P8)', async () => {
     await Promise.all(
       [0, 1, 2].map((rank) =>
         team.as(rank, async () => {

@@ -61,7 +61,7 @@ function lengthOf(bytes: Uint8Array): number {
 register({ lengthOf, note, Log, writeBack, writeFor, relayInRun, fan });
 
 describe.each(TRANSPORTS)('%s', (transport) => {
-  test('over the budget calls wait in order, over the limit they are refused', async () => {
+  test('over the budget calls wait in order, over the limit they are refused (P2)', async () => {
     await using cluster = await startCluster({
       transport,
       maxInFlightCalls: 2,
@@ -136,7 +136,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     expect(await Promise.all(calls)).toEqual([large.length, large.length]);
   });
 
-  test('what waits can be cancelled, or time out, and was certainly not executed', async () => {
+  test('what waits can be cancelled, or time out, and was certainly not executed (P1)', async () => {
     await using cluster = await startCluster({ transport, maxInFlightCalls: 1 });
     const gate = newGate();
     const a = cluster.at(0);
@@ -166,7 +166,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     expect(await cluster.at(0).rpcSync(1, relayInRun, [path])).toBe(50);
   });
 
-  test('calls that spread in both directions do not lock up with a limit of 1', async () => {
+  test('calls that spread in both directions do not lock up with a limit of 1 (P6)', async () => {
     await using cluster = await startCluster({ transport, maxInFlightCalls: 1 });
     const calls = cluster.workers.flatMap((worker) =>
       [0, 1].map((to) => worker.rpcAsync(to, fan, [4])),

@@ -47,7 +47,8 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       maybeExecuted: false,
       cause: 'why',
     });
-    expect(() => cluster.at(0).remote(1, add, [1, 1], { signal })).toThrow(/^cancelled/);
+    using rref = cluster.at(0).remote(1, add, [1, 1], { signal });
+    await expect(rref.toHere()).rejects.toThrow(/^cancelled/);
     await expect(cluster.at(0).rpcSync(1, greet)).resolves.toBe('hello you');
     expect(cluster.at(1).endpoint.activity).toBe(activity + 1);
     expect(() => cluster.at(0).rpcAsync(1, greet, [], { signal: {} as never })).toThrow(

@@ -113,6 +113,8 @@ test('a change arrives as it was sent, and nothing else passes for one', () => {
   const departed = [{ incarnation: 'x', hasLeft: true }];
   const change = { ...snapshot, leaving: ['y'], departed };
   expect(decodeChange(encodeChange(change))).toEqual(change);
+  const seats = snapshot.seats.map((seat) => ({ ...seat, liveness: 'host:1' }));
+  expect(decodeChange(encodeChange({ ...change, seats })).seats).toEqual(seats);
   for (const bad of [
     null,
     [],

@@ -131,7 +131,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     expect(['deadline_exceeded', 'cancelled']).toContain(outcomes[0]);
   });
 
-  test('the signal aborts when the caller cancels, also if it is read only later', async () => {
+  test('the signal aborts when the caller cancels, also if it is read only later (P5)', async () => {
     await using cluster = await startCluster({ transport });
     const gate = newGate();
     const controller = new AbortController();

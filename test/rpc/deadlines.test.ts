@@ -10,7 +10,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-test('each limit expires once, never early, late by less than 20 ms', () => {
+test('each limit expires once, never early, late by less than 20 ms (P4)', () => {
   fc.assert(
     fc.property(
       fc.array(fc.record({ after: fc.nat(500), cancel: fc.option(fc.nat(500)) }), {

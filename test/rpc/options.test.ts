@@ -24,6 +24,9 @@ test('what is not given comes from the environment, else from defaults', () => {
     maxMessageBytes: 1024 ** 3,
     maxInFlightCalls: 10_000,
     maxQueuedCalls: 10_000,
+    maxPeerCalls: 50_000,
+    maxPeerReferences: 100_000,
+    maxPeerContexts: 1_000,
     heartbeatMs: 500,
     deadAfterMs: 3_000,
     livenessPort: 0,
@@ -68,6 +71,11 @@ test.each<[string, Partial<InitOptions>, RegExp]>([
   ['a port that is none', { masterPort: 65536 }, /masterPort 65536 is not a port/],
   ['a timeout that is none', { timeoutMs: 0 }, /timeoutMs 0 is not a positive/],
   ['an init timeout that is none', { initTimeoutMs: Number.NaN }, /initTimeoutMs NaN/],
+  ['a heartbeat too fast', { heartbeatMs: 10 }, /heartbeatMs 10 is not between 20 and 60,000/],
+  ['a death too soon', { heartbeatMs: 500, deadAfterMs: 1_000 }, /deadAfterMs 1000 is less than/],
+  ['no limit of silence', { deadAfterMs: Number.NaN }, /deadAfterMs NaN/],
+  ['a second port that is none', { livenessPort: -1 }, /livenessPort -1 is not a port/],
+  ['a lease that is none', { referenceLeaseMs: 0 }, /referenceLeaseMs 0 is not a positive/],
   ['a limit too small', { maxMessageBytes: 100 }, /maxMessageBytes 100/],
 ])('refuses %s', (_, options, message) => {
   expect(() => resolveOptions({ ...least, ...options }, {})).toThrow(/^invalid_argument/);

@@ -74,7 +74,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     expect(seen).toEqual([0, 1, 2]);
   });
 
-  test('an iteration holds the function back', async () => {
+  test('an iteration holds the function back (P7)', async () => {
     await using cluster = await startCluster({ transport });
     const seen = freshStreams();
     const items = cluster

@@ -112,6 +112,16 @@ export class SimNode implements End {
     return this.handles.includes(handle);
   }
 
+  /** What should not be there when nobody uses anything any more. */
+  *leftovers(): Iterable<string> {
+    const left = JSON.stringify(this.protocol.counts());
+    if (/[1-9]/.test(left)) yield `G2: worker ${this.rank} keeps ${left}`;
+    if (this.made.size > 0) yield `G2: ${[...this.made]} was not freed`;
+    for (const id of this.uses.keys()) {
+      yield `worker ${this.rank} waits for ever for ${id}, which is never made`;
+    }
+  }
+
   /** The creation has come. */
   make(id: RRefId): void {
     this.made.add(id);
@@ -125,6 +135,11 @@ export class SimNode implements End {
     const uses = this.uses.get(id) ?? [];
     uses.push(work);
     this.uses.set(id, uses);
+  }
+
+  /** Whether a use of the object is under way. */
+  isUsed(id: RRefId): boolean {
+    return (this.borrowed.get(id) ?? 0) > 0;
   }
 
   borrow(id: RRefId): boolean {

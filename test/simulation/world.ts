@@ -8,8 +8,7 @@ import { Clock, Connection, type Weather } from './network.ts';
 import { type Handle, LEASE_MS, SimNode } from './node.ts';
 import { Random } from './random.ts';
 
-const STEPS = 60;
-const STEP_MS = 25;
+const [STEPS, STEP_MS] = [60, 25];
 
 type Done = Record<'created' | 'freed' | 'passed' | 'crashed' | 'vanished', number>;
 type Answer = (answer: () => void) => void;
@@ -61,12 +60,7 @@ export class World {
     }
     this.clock.run(this.clock.now + 20_000);
     for (const node of this.#live()) {
-      const left = JSON.stringify(node.protocol.counts());
-      if (/[1-9]/.test(left)) this.violations.push(`G2: worker ${node.rank} keeps ${left}`);
-      if (node.made.size > 0) this.violations.push(`G2: ${[...node.made]} was not freed`);
-      for (const id of node.uses.keys()) {
-        this.violations.push(`worker ${node.rank} waits for ever for ${id}, which is never made`);
-      }
+      this.violations.push(...node.leftovers());
     }
   }
 
@@ -103,9 +97,7 @@ export class World {
   }
 
   #freed(owner: SimNode, id: RRefId): void {
-    if ((owner.borrowed.get(id) ?? 0) > 0) {
-      this.violations.push(`G1: ${id} was freed while a call through it was under way`);
-    }
+    if (owner.isUsed(id)) this.violations.push(`G1: ${id} was freed under a call through it`);
     if (!owner.made.delete(id)) return;
     this.done.freed++;
     for (const node of this.#live()) {
@@ -137,15 +129,20 @@ export class World {
     else if (what < 106 && connection !== undefined) {
       connection.mutedUntil = this.clock.now + this.#random.below(2 * LEASE_MS);
     } else if (what < 108) {
-      node.isAlive = false;
-      this.done.crashed++;
-      for (const one of node.connections.values()) one.close(node);
-      if (this.#random.chance(0.7)) this.#start(node.rank);
+      this.#crash(node);
     } else {
       // Without a sign: its connections stay open, and nothing comes.
       node.isAlive = false;
       this.done.vanished++;
     }
+  }
+
+  #crash(node: SimNode): void {
+    if (!node.isAlive) return;
+    node.isAlive = false;
+    this.done.crashed++;
+    for (const one of node.connections.values()) one.close(node);
+    if (this.#random.chance(0.7)) this.#start(node.rank);
   }
 
   /** Sends a message to a worker and runs `work` there. */
@@ -189,10 +186,12 @@ export class World {
       node.protocol.failed(id, fork, owner);
     };
     if (this.#random.chance(0.1)) {
-      // It waits for its turn, and is given up before it is sent.
+      // It waits for its turn, and is given up before it is sent; others have the reference by then.
       node.protocol.hold(fork);
+      this.#call(node, handle);
       this.clock.after(this.#random.below(80), () => {
         if (!node.isAlive) return;
+        if (this.#isRough && this.#random.chance(0.2)) return this.#crash(node);
         node.protocol.letGo(fork);
         failed();
       });
@@ -202,6 +201,7 @@ export class World {
     if (this.#random.chance(0.2)) node.dispose(handle);
     this.#send(node, to, () => {
       if (!to.protocol.create(id, fork, node.rank)) return answer(failed);
+      if (to.neverMade.has(id)) this.violations.push(`${id} was made after its end was told`);
       to.make(id);
       to.borrow(id);
       this.clock.after(this.#random.below(80), () => {
@@ -265,6 +265,7 @@ export class World {
         this.clock.after(random.below(50), () => {
           if (!to.isAlive) return;
           const kept = given.filter((one) => to.isUsable(one));
+          if (random.chance(0.2)) for (const one of kept) this.#use(to, one);
           if (node === to || to.peer(node.rank) === node) {
             const result = this.#pack(to, node, returns ? kept : []);
             answer(() => this.#unpack(node, result, () => {}));

@@ -5,6 +5,8 @@ import { expect, test } from '@jest/globals';
 import { challenge, FRAME_BYTES, NONCE_BYTES } from '../../../rpc/liveness/frame.ts';
 import { Mesh } from '../../../rpc/liveness/mesh.ts';
 import type { Report } from '../../../rpc/liveness/orders.ts';
+import type { TlsCredentials } from '../../../rpc/tls-credentials.ts';
+import { TestAuthority } from '../../support/certificates.ts';
 import { until } from '../../support/until.ts';
 
 const LIMITS = { heartbeatMs: 50, deadAfterMs: 1_000 };
@@ -25,7 +27,7 @@ class Process implements Disposable {
     this.incarnation = incarnation;
   }
 
-  static async start(rank: number, token = 'secret'): Promise<Process> {
+  static async start(rank: number, token = 'secret', tls?: TlsCredentials): Promise<Process> {
     const one = new Process(rank);
     const { incarnation } = one;
     one.mesh.order({
@@ -35,7 +37,7 @@ class Process implements Disposable {
       incarnation,
       host: '127.0.0.1',
       port: 0,
-      tls: undefined,
+      tls,
     });
     one.mesh.order({ type: 'token', worker: 1, token });
     const listening = await until(() => one.reports[0]);
@@ -43,9 +45,17 @@ class Process implements Disposable {
     return one;
   }
 
-  watch({ rank, incarnation, port }: Process): void {
+  watch({ rank, incarnation, port }: Process, deadAfterMs = LIMITS.deadAfterMs): void {
     const address = `127.0.0.1:${port}`;
-    this.mesh.order({ type: 'watch', worker: 1, rank, incarnation, address, ...LIMITS });
+    this.mesh.order({
+      type: 'watch',
+      worker: 1,
+      rank,
+      incarnation,
+      address,
+      ...LIMITS,
+      deadAfterMs,
+    });
   }
 
   /** What it has said of others. */
@@ -95,6 +105,37 @@ test('one whose own link is broken kills nobody who is heard by others', async (
   expect([one.said, three.said]).toEqual([[], []]);
 });
 
+test('who is told of a death, and hears nothing either, does not wait for its own limit', async () => {
+  using one = await Process.start(0);
+  using patient = await Process.start(1);
+  const gone = await Process.start(2);
+  one.watch(gone);
+  one.watch(patient);
+  patient.watch(one);
+  patient.watch(gone, 100_000);
+  gone[Symbol.dispose]();
+  await until(() => patient.said.includes('dead 2'), 20_000);
+  expect(patient.said).toEqual(['dead 2']);
+});
+
+test('one whose connection broke is cut off if it lives, and no more is said if it does not', async () => {
+  using one = await Process.start(0);
+  using alive = await Process.start(1);
+  const gone = await Process.start(2);
+  for (const other of [alive, gone]) one.watch(other);
+  // Both are heard.
+  await until(
+    () =>
+      one.mesh.linksOf(1) === 2 && alive.mesh.sessionsOf(1) === 1 && gone.mesh.sessionsOf(1) === 1,
+  );
+  gone[Symbol.dispose]();
+  for (const { rank } of [alive, gone]) {
+    one.mesh.order({ type: 'unwatch', worker: 1, rank, isBroken: true });
+  }
+  await until(() => one.mesh.linksOf(1) === 0);
+  expect(one.said).toEqual(['severed 1']);
+});
+
 test('who was given up is told so, on its link and when it comes again', async () => {
   using one = await Process.start(0);
   using two = await Process.start(1);
@@ -113,6 +154,17 @@ test('another token is nobody', async () => {
   other.watch(one);
   await until(() => other.said.includes('dead 0'));
   expect(one.said).toEqual([]);
+});
+
+test('with certificates, and never without', async () => {
+  const tls = new TestAuthority().credentials();
+  using one = await Process.start(0, 'secret', tls);
+  using two = await Process.start(1, 'secret', tls);
+  using plain = await Process.start(2);
+  using stranger = await Process.start(3, 'secret', new TestAuthority().credentials());
+  for (const other of [two, plain, stranger]) other.watch(one);
+  await until(() => plain.said.includes('dead 0') && stranger.said.includes('dead 0'));
+  expect(two.said).toEqual([]);
 });
 
 test('a port that is taken is refused', async () => {
