@@ -3,7 +3,13 @@
  * by its CRC-32.
  */
 import { crc32 } from 'node:zlib';
-import type { ClientDuplexStream, ServerDuplexStream, StatusObject } from '@grpc/grpc-js';
+import {
+  type ClientDuplexStream,
+  type ServerDuplexStream,
+  type StatusObject,
+  status,
+} from '@grpc/grpc-js';
+import { PeerLoss } from '../peer-loss.ts';
 import type { Connection, ConnectionHandlers, PeerIdentity } from '../transport.ts';
 
 const SEGMENT_BYTES = 256 * 1024;
@@ -47,10 +53,13 @@ export class GrpcConnection implements Connection {
     stream.on('data', (chunk: Buffer) => this.#data(chunk));
     stream.on('drain', () => this.#handlers?.drain());
     stream.on('end', () => this.#over(undefined));
-    stream.on('error', (error: Error) => this.#over(error));
+    stream.on('error', (error: Error) =>
+      this.#over('code' in error && error.code === status.DATA_LOSS ? changedOnTheWay() : error),
+    );
     stream.on('cancelled', () => this.#over(new Error('the stream was cut off')));
-    stream.on('status', (status: StatusObject) => {
-      this.#over(status.code === 0 ? undefined : new Error(status.details));
+    stream.on('status', ({ code, details }: StatusObject) => {
+      if (code === status.OK) this.#over(undefined);
+      else this.#over(code === status.DATA_LOSS ? changedOnTheWay() : new Error(details));
     });
   }
 
@@ -81,7 +90,11 @@ export class GrpcConnection implements Connection {
     if (this.#isOver) return;
     const content = this.#checksums ? checked(chunk) : chunk;
     if (content !== undefined) return this.#handlers?.data(content);
-    this.#over(new Error('bytes were changed on the way, the checksum is wrong'));
+    // A server can say why, before its end of the stream is over; a client can only go.
+    if (!('cancel' in this.#stream)) {
+      this.#stream.emit('error', { code: status.DATA_LOSS, details: 'wrong checksum' });
+    }
+    this.#over(changedOnTheWay());
     this.#cut();
   }
 
@@ -101,6 +114,10 @@ export class GrpcConnection implements Connection {
     if (this.#handlers === undefined) this.#early = { reason };
     else this.#handlers.close(this.#isEnding ? undefined : reason);
   }
+}
+
+function changedOnTheWay(): PeerLoss {
+  return new PeerLoss('unavailable', 'is cut off, bytes were changed on the way (wrong checksum),');
 }
 
 function withChecksum(bytes: Buffer): Buffer {

@@ -82,13 +82,14 @@ test('bytes that were changed on the way end the connection: F46', async () => {
   const given = tf.ones([250, 1_000]);
   const call = cluster.at(1).rpcSync('worker0', echo, [given]);
   await expect(call).rejects.toMatchObject({ code: 'unavailable', peer: 'worker0' });
-  await expect(call).rejects.toThrow('checksum');
   given.dispose();
+  await expect(call).rejects.toThrow('checksum');
 });
 
 test('with checksums workers work as they would without', async () => {
   await using cluster = await startCluster({ transport: 'grpc', checksums: true });
   const bytes = Uint8Array.from({ length: 3_000_000 }, (_, i) => i);
-  expect(await cluster.at(1).rpcSync('worker0', echo, [bytes])).toEqual(bytes);
+  const back = await cluster.at(1).rpcSync('worker0', echo, [bytes]);
+  expect(Buffer.compare(back as Uint8Array, bytes)).toBe(0);
   expect(await cluster.at(0).rpcSync('worker1', add, [1, 2])).toBe(3);
 });
