@@ -7,7 +7,10 @@ import { at, contextCount, startTeam } from './support.ts';
 
 /** The gradient of sum((w·x)⁴) by way of two workers, of which the first has the variable w, all ones. */
 async function fourthPower(timeoutMs: number): Promise<number[]> {
-  const [x, w] = [[1, 2], [1, 1]].map((values) => tf.tidy(() => tf.variable(tf.tensor1d(values)))) as [tf.Variable, tf.Variable];
+  const [x, w] = [
+    [1, 2],
+    [1, 1],
+  ].map((values) => tf.tidy(() => tf.variable(tf.tensor1d(values)))) as [tf.Variable, tf.Variable];
   try {
     return await autograd.context(async (id) => {
       const square = (y: tf.Tensor): tf.Tensor => tf.square(y);

@@ -101,6 +101,8 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       using patient = worker.remote(owner, fn, [1, 2]);
       await expect(patient.toHere({ timeoutMs: 100 })).rejects.toThrow(/^deadline_exceeded/);
       expect(await patient.toHere()).toBe(3);
+      await expect(impatient.toHere()).rejects.toThrow(FAILED);
+      console.log(cluster.at(0).getDebugInfo(), cluster.at(1).getDebugInfo());
     },
   );
 
