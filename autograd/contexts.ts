@@ -1,6 +1,6 @@
 /**
  * The autograd contexts in which one worker takes part, and how they end: the word goes down the tree in which they came,
- * from each worker to those that it brought the context to. It ends with the connection to the worker that brought it
+ * from each worker to those that it brought the context to (release-notices.ts). It ends with the connection to the worker that brought it
  * too, since nothing else could tell of its end; what is left of a context that lost a worker is of no use.
  */
 import { GradwireError } from '../errors.ts';
