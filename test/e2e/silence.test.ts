@@ -8,7 +8,7 @@ const LIMIT_MS = 120_000;
 const FAST = { heartbeatMs: 200, deadAfterMs: 2_500 };
 
 test(
-  'a stopped process is dead to all, and fenced when it wakes',
+  'F6, F7: a stopped process is dead to all, and fenced when it wakes',
   async () => {
     await using group = await CommandedGroup.start(3, FAST);
     const [first, second, stopped] = [group.at(0), group.at(1), group.at(2)];
@@ -64,7 +64,7 @@ test(
 );
 
 test(
-  'who computes without a pause is neither dead nor robbed of what it holds, and a dead initiator leaves nothing',
+  'F8: who computes without a pause is neither dead nor robbed of what it holds; F5, F23: a dead caller leaves nothing',
   async () => {
     await using group = await CommandedGroup.start(3, { ...FAST, referenceLeaseMs: 1_000 });
     const [owner, busy, initiator] = [group.at(0), group.at(1), group.at(2)];
