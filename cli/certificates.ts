@@ -27,15 +27,20 @@ const DAY_MS = 86_400_000;
 /** Clocks of other hosts may be behind. */
 const CLOCK_SKEW_MS = 300_000;
 
-/** An authority of its own, whose certificates are accepted by whoever trusts it. */
-export function makeAuthority(days: number): Issued {
+/**
+ * An authority of its own, whose certificates are accepted by whoever trusts it.
+ *
+ * @param depth how many authorities may stand between it and a worker
+ * @param above the authority that signs its certificate; by default it does so itself
+ */
+export function makeAuthority(days: number, depth = 0, above?: Issued): Issued {
   const pair = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const name = commonName(`gradwire development ${randomBytes(4).toString('hex')}`);
   const { keyCertSign, cRLSign } = asn1.KeyUsageFlags;
   const extensions = [
     critical(
       asn1.id_ce_basicConstraints,
-      new asn1.BasicConstraints({ cA: true, pathLenConstraint: 0 }),
+      new asn1.BasicConstraints({ cA: true, pathLenConstraint: depth }),
     ),
     critical(asn1.id_ce_keyUsage, new asn1.KeyUsage(keyCertSign | cRLSign)),
     extension(
@@ -43,8 +48,10 @@ export function makeAuthority(days: number): Issued {
       new asn1.SubjectKeyIdentifier(keyId(pair.publicKey)),
     ),
   ];
+  const issuer = above === undefined ? name : subjectOf(above);
+  const signer = above === undefined ? pair.privateKey : createPrivateKey(above.key);
   const cert = issue({
-    ...{ subject: name, issuer: name, publicKey: pair.publicKey, signer: pair.privateKey },
+    ...{ subject: name, issuer, publicKey: pair.publicKey, signer },
     ...{ extensions, until: Date.now() + days * DAY_MS },
   });
   return { cert, key: pemOf(pair.privateKey) };
@@ -61,7 +68,6 @@ export function makeCertificate(
 ): Issued {
   const pair = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const parent = new X509Certificate(authority.cert);
-  const { tbsCertificate } = AsnConvert.parse(parent.raw, asn1.Certificate);
   const alternatives = names.map(
     (name) => new asn1.GeneralName(isIP(name) === 0 ? { dNSName: name } : { iPAddress: name }),
   );
@@ -82,11 +88,15 @@ export function makeCertificate(
     ),
   ];
   const cert = issue({
-    ...{ subject: commonName(names[0].slice(0, 64)), issuer: tbsCertificate.subject, extensions },
+    ...{ subject: commonName(names[0].slice(0, 64)), issuer: subjectOf(authority), extensions },
     ...{ publicKey: pair.publicKey, signer: createPrivateKey(authority.key) },
     until: Math.min(Date.now() + days * DAY_MS, Date.parse(parent.validTo)),
   });
   return { cert, key: pemOf(pair.privateKey) };
+}
+
+function subjectOf({ cert }: Issued): asn1.Name {
+  return AsnConvert.parse(new X509Certificate(cert).raw, asn1.Certificate).tbsCertificate.subject;
 }
 
 interface Wanted {

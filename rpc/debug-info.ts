@@ -12,6 +12,8 @@ export interface Counted {
   readonly endpoint: Endpoint;
   readonly references: References;
   readonly asyncCalls: AsyncCalls;
+  /** Whether messages leave this host in clear. */
+  readonly isInClear: boolean;
 }
 
 /** The maps of the agent, of the references and of each layer above, in one: their names begin with the layer. */
@@ -21,11 +23,12 @@ export function debugInfo(worker: Counted, shares: readonly WorkerShare[]): Debu
   return Object.assign({}, ...maps) as DebugInfo;
 }
 
-export function agentInfo({ endpoint, asyncCalls }: Counted): DebugInfo {
+export function agentInfo({ endpoint, asyncCalls, isInClear }: Counted): DebugInfo {
   return {
     'agent.clientActiveCalls': endpoint.waitingCount,
     'agent.serverActiveCalls': endpoint.runningCount,
     'agent.serverActiveAsyncCalls': asyncCalls.running,
+    'agent.insecure': Number(isInClear),
   };
 }
 

@@ -128,9 +128,7 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     initTimeoutMs: Math.min(options.initTimeoutMs ?? 60_000, MAX_INIT_TIMEOUT_MS),
     timeoutMs: options.timeoutMs ?? 60_000,
     insecure: options.insecure ?? false,
-    checksums:
-      options.checksums ??
-      (tls === undefined && exposedAddress({ masterAddr, host }) !== undefined),
+    checksums: options.checksums ?? isInClear({ masterAddr, host, tls }),
     transport: options.transport ?? 'grpc',
     maxMessageBytes: options.maxMessageBytes ?? 1024 ** 3,
     maxInFlightCalls: options.maxInFlightCalls ?? 10_000,
@@ -222,6 +220,13 @@ export function exposedAddress(options: {
   return [options.masterAddr, options.host].find(
     (address) => address !== undefined && !isLoopback(address),
   );
+}
+
+/** Whether messages leave this host without encryption. */
+export function isInClear(
+  options: Parameters<typeof exposedAddress>[0] & { readonly tls?: TlsCredentials | undefined },
+): boolean {
+  return options.tls === undefined && exposedAddress(options) !== undefined;
 }
 
 function checkWorldSize(worldSize: number): void {

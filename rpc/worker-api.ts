@@ -145,7 +145,8 @@ export interface Worker extends AsyncDisposable {
 
   /**
    * Counters of what this worker is doing, read as they are: `agent.…` of calls, `rref.…` of references, and those of the
-   * layers above, such as `autograd.…`. For people and tests: names may come and go. PyTorch: `_get_debug_info`.
+   * layers above, such as `autograd.…`; `agent.insecure` is 1 if messages leave this host in clear, by `insecure: true`. For
+   * people and tests: names may come and go. PyTorch: `_get_debug_info`.
    */
   getDebugInfo(): DebugInfo;
 

@@ -15,7 +15,7 @@ import type { Liveness } from './liveness.ts';
 import { MemberEvents } from './member-events.ts';
 import { Members } from './members.ts';
 import type { Membership } from './membership.ts';
-import type { ResolvedOptions } from './options.ts';
+import { isInClear, type ResolvedOptions } from './options.ts';
 import type { PeerLimits } from './peer-limits.ts';
 import { PeerLoss } from './peer-loss.ts';
 import { sharesOf, type WorkerShare } from './plugins.ts';
@@ -73,6 +73,7 @@ export class WorkerNode implements Worker, WorkerCore {
   readonly #exit: Exit = new Exit(this, () => this.#close());
   readonly firstId: number;
   readonly limits: PeerLimits;
+  readonly isInClear: boolean;
   /** This worker's part in a dynamic group. */
   membership: Membership | undefined;
   #isClosed = false;
@@ -84,6 +85,7 @@ export class WorkerNode implements Worker, WorkerCore {
     const { close, liveness, firstId = 0 } = carrier;
     this.firstId = firstId;
     this.limits = options;
+    this.isInClear = isInClear(options);
     this.liveness = liveness;
     liveness?.tell({
       suspected: (rank) => this.#tell('suspected', rank),
@@ -118,10 +120,8 @@ export class WorkerNode implements Worker, WorkerCore {
     serve({ endpoint, references, barriers, members: this.members, asyncCalls });
     this.#shares = sharesOf(this);
     for (const { interceptor } of this.#shares) interceptors.push(interceptor);
-    const [mine, theirs] = connectionPair(
-      { rank: options.rank, incarnation: '' },
-      { rank: options.rank, incarnation: '' },
-    );
+    const self = { rank: options.rank, incarnation: '' };
+    const [mine, theirs] = connectionPair(self, self);
     // Calls to oneself travel like all others, so that they behave alike: the far end only listens.
     this.endpoint.attach(options.rank, theirs);
     this.endpoint.attach(options.rank, mine);

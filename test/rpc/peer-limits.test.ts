@@ -1,5 +1,6 @@
 /** What one peer may make a worker hold (T12). */
 import { expect, test } from '@jest/globals';
+import { shareOf } from '../../autograd/plugin.ts';
 import { autograd } from '../../index.ts';
 import { peerLimits } from '../../rpc/peer-limits.ts';
 import { register } from '../../rpc/registry.ts';
@@ -58,15 +59,37 @@ test('references of one peer', async () => {
 });
 
 test('contexts that one peer brings', async () => {
-  await using cluster = await startCluster({ transport: 'memory', maxPeerContexts: 1 });
-  const caller = cluster.at(1);
-  await caller.run(() =>
-    autograd.context(async () => {
-      expect(await caller.rpcSync(0, add, [1, 2])).toBe(3);
-      const second = autograd.noGrad(() => autograd.context(() => caller.rpcSync(0, add, [1, 2])));
-      await second.catch(() => {});
-    }),
+  await using cluster = await startCluster({
+    ...{ transport: 'memory', maxPeerContexts: 1 },
+    workers: 3,
+  });
+  open = [];
+  const bring = (
+    rank: number,
+    meanwhile: () => Promise<void> = async () => {},
+  ): Promise<number> => {
+    const worker = cluster.at(rank);
+    return worker.run(() =>
+      autograd.context(async () => {
+        const sum = await worker.rpcSync(0, add, [1, 2]);
+        await meanwhile();
+        return sum;
+      }),
+    );
+  };
+  const first = bring(1, waiting);
+  await until(() => open.length === 1);
+  const refused = bring(1);
+  await expect(refused).rejects.toMatchObject({ code: 'overloaded', maybeExecuted: false });
+  await expect(refused).rejects.toThrow(
+    /autograd contexts of worker1 are 1, .*\(maxPeerContexts\)/,
   );
+  // Others are not concerned, and neither is who has ended one.
+  expect(await bring(2)).toBe(3);
+  open[0]?.();
+  expect(await first).toBe(3);
+  await until(() => shareOf(cluster.at(0))?.contexts.size === 0);
+  expect(await bring(1)).toBe(3);
 });
 
 test('are numbers from 1 on', () => {

@@ -62,6 +62,24 @@ describe('a group with certificates', () => {
   });
 });
 
+describe('authorities between a worker and the one that is trusted', () => {
+  const between = new TestAuthority(authority).credentials();
+
+  test('a chain of certificates is shown and followed, by both ends', async () => {
+    await using cluster = await startCluster({ transport: 'grpc', tls: between });
+    expect(await cluster.at(0).rpcSync(1, add, [1, 2])).toBe(3);
+    expect(await cluster.at(1).rpcSync(0, add, [3, 4])).toBe(7);
+  });
+
+  test('who does not show it is not let in, and is told before', async () => {
+    await using server = await lonely(tls);
+    const [leaf = ''] = between.cert.split(/(?<=END CERTIFICATE-----\n)/);
+    await expect(joining(server.port, { ...between, cert: leaf })).rejects.toThrow(
+      /^invalid_argument: tls.cert was signed by CN=gradwire .* not in tls.ca/,
+    );
+  });
+});
+
 describe('who may not come in (T10, T18)', () => {
   test.each([
     ['a worker of another authority', stranger.credentials(), /its certificate is not accepted/],
