@@ -59,6 +59,19 @@ describe('a group with certificates', () => {
     const where = { masterAddr: host, host, transport: 'grpc', tls: outside } as const;
     await using cluster = await startCluster(where);
     expect(await cluster.at(0).rpcSync(1, add, [1, 2])).toBe(3);
+    expect(cluster.at(0).getDebugInfo()).toMatchObject({ 'agent.insecure': 0 });
+  });
+
+  maybe('without certificates a group that spans hosts shows that it is insecure', async () => {
+    const host = address ?? '';
+    const where = { masterAddr: host, host, transport: 'grpc', insecure: true } as const;
+    await using cluster = await startCluster(where);
+    for (const worker of cluster.workers) {
+      expect(worker.getDebugInfo()).toMatchObject({ 'agent.insecure': 1 });
+    }
+    // On this host alone nothing leaves it, whatever is allowed.
+    await using here = await startCluster({ transport: 'grpc', insecure: true });
+    expect(here.at(0).getDebugInfo()).toMatchObject({ 'agent.insecure': 0 });
   });
 });
 

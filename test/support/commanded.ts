@@ -9,6 +9,8 @@ import { until } from './until.ts';
 
 const SCRIPT = fileURLToPath(new URL('../fixtures/commanded.js', import.meta.url));
 const START_LIMIT_MS = 40_000;
+/** The token of every group, in no word that could come otherwise. */
+export const TOKEN = 'canary-5f1c9e0b7d';
 
 /** What a command of a process failed with. */
 export class CommandError extends Error {
@@ -41,12 +43,13 @@ export class Commanded implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, (line: Line) => void>();
   #next = 1;
+  stdout = '';
   stderr = '';
 
   constructor(name: string, args: readonly string[]) {
     this.name = name;
     this.#child = spawn(process.execPath, [SCRIPT, name, ...args], {
-      env: { ...process.env, GRADWIRE_TOKEN: 'secret', NODE_OPTIONS: '' },
+      env: { ...process.env, GRADWIRE_TOKEN: TOKEN, NODE_OPTIONS: '' },
       stdio: 'pipe',
     });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -84,6 +87,10 @@ export class Commanded implements AsyncDisposable {
     }, START_LIMIT_MS);
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
@@ -96,6 +103,7 @@ export class Commanded implements AsyncDisposable {
   }
 
   #take(text: string): void {
+    this.stdout += `${text}\n`;
     const line = JSON.parse(text) as Line;
     if (line.event !== undefined) this.events.push(`${line.event} ${line.about}`);
     if (line.id === undefined) return;
@@ -140,6 +148,11 @@ export class CommandedGroup implements AsyncDisposable {
       await group[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Where the master listens. */
+  get port(): number {
+    return this.#port;
   }
 
   at(rank: number): Commanded {
