@@ -1,10 +1,12 @@
 /** Gradients in groups that workers join and leave, and in several groups of one process at once. */
 import { expect, test } from '@jest/globals';
+import { shareOf } from '../../autograd/plugin.ts';
 import { autograd, rpc, tf } from '../../index.ts';
 import type { Worker } from '../../rpc/worker-api.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
 import { DynamicCluster } from '../support/dynamic.ts';
 import { add, double, echo, whoAmI } from '../support/services.ts';
+import { until } from '../support/until.ts';
 
 function triple(x: tf.Tensor): tf.Tensor {
   return tf.mul(x, 3);
@@ -37,6 +39,9 @@ test.each(TRANSPORTS)(
         expect(await gradient(worker, 0)).toBeCloseTo(12);
         expect(await gradient(group.at(0), 1)).toBeCloseTo(12);
       }
+      // The word of their end is heard in each life, and not taken for that of an earlier one.
+      const all = [group.at(0), worker];
+      await until(() => all.every((one) => shareOf(one)?.contexts.size === 0));
       expect(await worker.shutdown()).toMatchObject({ drained: true });
     }
   },

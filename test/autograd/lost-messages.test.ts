@@ -1,9 +1,9 @@
 /** Messages of a backward pass that are lost or come twice: it fails in time or is right, and nothing is left anywhere (G6). */
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { autograd, tf } from '../../index.ts';
 import { FaultPlan } from '../../rpc/faults/fault-plan.ts';
 import { until } from '../support/until.ts';
-import { at, contextCount, startTeam } from './support.ts';
+import { at, CARRIERS, type Carrier, contextCount, startTeam } from './support.ts';
 
 /** The gradient of sum((w·x)⁴) by way of two workers, of which the first has the variable w, all ones. */
 async function fourthPower(timeoutMs: number): Promise<number[]> {
@@ -25,9 +25,13 @@ async function fourthPower(timeoutMs: number): Promise<number[]> {
   }
 }
 
-async function run(rules: string, timeoutMs: number): Promise<readonly [unknown, number]> {
+async function run(
+  carrier: Carrier,
+  rules: string,
+  timeoutMs: number,
+): Promise<readonly [unknown, number]> {
   const chaos = new FaultPlan(rules);
-  const team = await startTeam(3, 'memory', { chaos, engine: 'cpu' });
+  const team = await startTeam(3, carrier, { chaos, engine: 'cpu' });
   const tensors = tf.memory().numTensors;
   try {
     const outcome = await team.as(0, () => fourthPower(timeoutMs)).catch((error) => error.code);
@@ -43,13 +47,15 @@ async function run(rules: string, timeoutMs: number): Promise<readonly [unknown,
 
 const KINDS = ['mark', 'gradient', 'passDone', 'finish', 'release'];
 
-test.each(KINDS)('the first %s of every worker is lost', async (kind) => {
-  const [outcome, faults] = await run(`${kind}=drop@1`, 400);
-  expect(outcome).toEqual(kind === 'release' ? [4, 32] : 'backward_failed');
-  expect(faults).toBeGreaterThan(0);
-});
+describe.each(CARRIERS)('over %s', (carrier) => {
+  test.each(KINDS)('the first %s of every worker is lost', async (kind) => {
+    const [outcome, faults] = await run(carrier, `${kind}=drop@1`, 400);
+    expect(outcome).toEqual(kind === 'release' ? [4, 32] : 'backward_failed');
+    expect(faults).toBeGreaterThan(0);
+  });
 
-test.each(KINDS)('every %s comes twice', async (kind) => {
-  const [outcome] = await run(`${kind}=duplicate`, 10_000);
-  expect(outcome).toEqual([4, 32]);
+  test.each(KINDS)('every %s comes twice', async (kind) => {
+    const [outcome] = await run(carrier, `${kind}=duplicate`, 10_000);
+    expect(outcome).toEqual([4, 32]);
+  });
 });

@@ -8,7 +8,7 @@ const LIMIT_MS = 120_000;
 const FAST = { heartbeatMs: 200, deadAfterMs: 2_500 };
 
 test(
-  'F6, F7: a stopped process is dead to all, and fenced when it wakes',
+  'F5, F6, F7: a stopped process is dead to all, its calls end, and it is fenced when it wakes',
   async () => {
     await using group = await CommandedGroup.start(3, FAST);
     const [first, second, stopped] = [group.at(0), group.at(1), group.at(2)];
