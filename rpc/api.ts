@@ -2,6 +2,7 @@
 import { currentWorker } from './current.ts';
 import type { DebugInfo } from './debug-info.ts';
 import type { RpcFuture } from './future.ts';
+import type { WaitAllWorkersOptions } from './joint-waits.ts';
 import type { RemoteStream } from './remote-stream.ts';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
@@ -85,6 +86,11 @@ export async function allGather<T>(
   options?: CallOptions,
 ): Promise<Map<string, Here<T>>> {
   return await currentWorker<Worker>().allGather(value, names, options);
+}
+
+/** See `Worker.waitAllWorkers`. */
+export async function waitAllWorkers(options?: WaitAllWorkersOptions): Promise<void> {
+  await currentWorker<Worker>().waitAllWorkers(options);
 }
 
 /** See `Worker.getDebugInfo`. */

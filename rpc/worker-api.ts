@@ -2,6 +2,7 @@
 import type { Observable } from 'rxjs';
 import type { DebugInfo } from './debug-info.ts';
 import type { RpcFuture } from './future.ts';
+import type { WaitAllWorkersOptions } from './joint-waits.ts';
 import type { RemoteStream } from './remote-stream.ts';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
@@ -142,6 +143,18 @@ export interface Worker extends AsyncDisposable {
     names?: readonly string[],
     options?: CallOptions,
   ): Promise<Map<string, Here<T>>>;
+
+  /**
+   * Resolves when all members of a static group have called it as often as this one and no call is under way among them;
+   * nobody leaves, and work may go on afterwards, until the next. Calls of others are served meanwhile, in however many
+   * phases they come. A member whose connection is over is not waited for; one that shuts down instead is, until it is gone.
+   * After a `deadline_exceeded` the next call is for the same meeting. A dynamic group has no "all": name those that
+   * meet by `barrier`. PyTorch: `_wait_all_workers`.
+   *
+   * @throws GradwireError (as rejection) `deadline_exceeded`; `shut_down` when this worker leaves meanwhile;
+   * `invalid_argument` in a dynamic group, and inside a handler, whose end it would wait for
+   */
+  waitAllWorkers(options?: WaitAllWorkersOptions): Promise<void>;
 
   /**
    * Counters of what this worker is doing, read as they are: `agent.…` of calls, `rref.…` of references, and those of the
