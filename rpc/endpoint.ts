@@ -2,12 +2,11 @@
  * One worker's traffic: a channel per peer, the requests it waits for, and what others ask of it. Knows how a request
  * travels and is answered, not what it asks for. Requests are sent at most once (guarantee G7).
  */
-import { debuglog } from 'node:util';
 import { frameSlot, outside } from '../tensor/index.ts';
-import type { Answer, RawMessage } from './answering.ts';
+import type { RawMessage } from './answering.ts';
+import { Answers } from './answers.ts';
 import { Deadlines } from './deadlines.ts';
 import { discard } from './discard.ts';
-import { toWire } from './failure.ts';
 import type { WorkerFaults } from './faults/fault-plan.ts';
 import { RpcFuture } from './future.ts';
 import { type Handler, IncomingRequests, type Unreached } from './incoming.ts';
@@ -24,7 +23,6 @@ import type { PeerExtensions } from './reference-extension.ts';
 import type { RunningCall } from './running-call.ts';
 import { SeenIds } from './seen-ids.ts';
 import { settle } from './settle.ts';
-import { notStreamed, streamOrder } from './streamed.ts';
 import type { Connection } from './transport.ts';
 import type { Extension } from './value-codec.ts';
 
@@ -41,9 +39,6 @@ export interface EndpointOptions {
   /** Runs the handler of a request or notice of `peer` as this worker. */
   enter<R>(peer: number, call: RunningCall | undefined, work: () => R): R;
 }
-
-const debug = debuglog('gradwire');
-const STREAM_ITEM = { head: null, bodyName: 'the item' } as const;
 
 export class Endpoint {
   readonly #options: EndpointOptions;
@@ -72,19 +67,16 @@ export class Endpoint {
         ended(kind);
       },
     });
+    const answers = new Answers(this.#lanes);
     this.#incoming = new IncomingRequests({
       interceptors: options.interceptors,
       extensions: options.extensions,
       deadlines: this.#deadlines,
       enter: options.enter,
       refusal: callRefusal(options.limits, options.nameOf),
-      packItem: ({ peer, id }, body) => {
-        const undo: (() => void)[] = [];
-        const packet = this.#lanes.pack(peer, { ...STREAM_ITEM, body }, undo, () => null);
-        return new Parcel({ kind: 'streamItem', id, order: streamOrder(id), undo }, packet);
-      },
-      sendItem: ({ peer }, parcel) => this.#lanes.to(peer).post(parcel, 'free'),
-      answer: (answer) => this.#reply(answer),
+      packItem: ({ peer, id }, body) => answers.packItem(peer, id, body),
+      sendItem: ({ peer }, parcel) => answers.sendItem(peer, parcel),
+      answer: (answer) => answers.send(answer),
       done: ended,
     });
   }
@@ -284,27 +276,5 @@ export class Endpoint {
     if (pending !== undefined)
       settle(pending, message, { extensions, peerName: this.#options.nameOf(peer) });
     else if (this.#pending.takeAbandoned(message.id)) discard(message.bytes, extensions);
-  }
-
-  /** An answer that cannot be sent becomes a failure that says so. */
-  #reply({ peer, id, kind, body, traces, order }: Answer): void {
-    if (!this.isConnected(peer)) return;
-    const failed = (error: Error): void => {
-      if (kind === 'failure') return debug('a failure could not be sent: %s', error);
-      const failure = toWire(notStreamed(body) ?? error, true);
-      this.#reply({ peer, id, kind: 'failure', body: failure, traces: new Map(), order });
-    };
-    const undo: (() => void)[] = [];
-    try {
-      const message = { head: null, body, bodyName: 'the result' };
-      const packet = this.#lanes.pack(peer, message, undo, (tensors) => {
-        const meta: Record<string, unknown> = {};
-        for (const [key, trace] of traces) meta[key] = trace.answer?.(tensors);
-        return meta;
-      });
-      this.#lanes.to(peer).post(new Parcel({ kind, id, order, undo, failed }, packet), 'free');
-    } catch (error) {
-      failed(error as Error);
-    }
   }
 }

@@ -98,6 +98,8 @@ export interface NodeOptions {
   readonly token: string | undefined;
   /** PEM texts with which every connection is encrypted and both ends are known; undefined: none is. */
   readonly tls?: TlsCredentials | undefined;
+  /** Whether bytes that the network has changed are to be noticed where it is not encrypted. */
+  readonly checksums?: boolean;
   /** Called for each connection that a peer makes, after its identity was checked. */
   readonly accept: (connection: Connection) => void;
 }

@@ -28,7 +28,7 @@ export interface InjectedFault {
   readonly nth: number;
 }
 
-/** What is to happen to one message; by action, with its time in ms. */
+/** What is to happen to one message; by action, with its time in ms, or for `corrupt` where, as a share of its bits. */
 export type Verdict = ReadonlyMap<FaultAction, number>;
 
 /** A message, as the rules speak of it. */
@@ -144,9 +144,10 @@ export class WorkerFaults {
     if (hits.length === 0) return NOTHING;
     const verdict = new Map<FaultAction, number>();
     const { worker } = this;
-    for (const { rule, nth } of hits) {
+    for (const { rule, nth, random } of hits) {
       const { text, action, delayMs } = rule;
-      verdict.set(action, (verdict.get(action) ?? 0) + delayMs);
+      const amount = action === 'corrupt' ? random() : delayMs;
+      verdict.set(action, (verdict.get(action) ?? 0) + amount);
       this.#injected({ rule: text, action, worker, peer, kind, direction, nth });
     }
     return verdict;

@@ -22,11 +22,21 @@ import {
  * - `dropReply`: it arrives, and what answers it is lost
  * - `delay`: it arrives later; what must not overtake it does not
  * - `duplicate`: it arrives twice
+ * - `corrupt`: one bit of it arrives changed, somewhere
  * - `kill`, `stop`: this process gets SIGKILL or SIGSTOP, before the message is sent or read, or some time after
  */
 export type FaultAction = (typeof FAULT_ACTIONS)[number];
 
-const FAULT_ACTIONS = ['fail', 'drop', 'dropReply', 'delay', 'duplicate', 'kill', 'stop'] as const;
+const FAULT_ACTIONS = [
+  'fail',
+  'drop',
+  'dropReply',
+  'delay',
+  'duplicate',
+  'corrupt',
+  'kill',
+  'stop',
+] as const;
 
 export interface FaultRule extends CommonRule {
   readonly kinds: readonly MessageKind[];

@@ -9,7 +9,7 @@ import { Channel, type ChannelHandlers, type PeerChannel } from '../channel.ts';
 import { byTag, COMMON_EXTENSIONS } from '../extensions.ts';
 import type { MessageKind } from '../message.ts';
 import type { Outgoing } from '../outbox.ts';
-import { unpack } from '../packet.ts';
+import { type Packet, unpack } from '../packet.ts';
 import { type NoticeKind, readNotices } from '../reference-notices.ts';
 import type { Connection } from '../transport.ts';
 import { DelayLine } from './delay-line.ts';
@@ -94,9 +94,12 @@ export class FaultyChannel implements PeerChannel {
     if (verdict.has('drop')) return message.lost?.();
     if (verdict.has('dropReply')) this.#options.doomed.add(id);
     // The message itself is out of its sender's hands from now on; what travels is this.
-    const copy: Outgoing = { kind, id, packet: message.packet, order: message.order };
+    const changeAt = verdict.get('corrupt');
+    const packet = changeAt === undefined ? message.packet : changed(message.packet, changeAt);
+    const copy: Outgoing = { kind, id, packet, order: message.order };
     const delayMs = verdict.get('delay');
-    if (delayMs === undefined && !this.#later.isBehind(keys)) {
+    const isItself = packet === message.packet;
+    if (isItself && delayMs === undefined && !this.#later.isBehind(keys)) {
       if (verdict.has('duplicate')) message.followUp ??= copy;
       return this.#inner.send(message);
     }
@@ -136,11 +139,13 @@ export class FaultyChannel implements PeerChannel {
     const keys = mark === undefined ? [] : [mark];
     const delayMs = verdict.get('delay');
     const times = verdict.has('duplicate') ? 2 : 1;
+    const changeAt = verdict.get('corrupt');
+    const content = changeAt === undefined ? bytes : withBitFlipped(bytes, changeAt);
     if (delayMs === undefined && !this.#later.isBehind(keys)) {
-      for (let time = 0; time < times; time++) this.#handlers.message(kind, id, bytes);
+      for (let time = 0; time < times; time++) this.#handlers.message(kind, id, content);
       return;
     }
-    const copy = Uint8Array.from(bytes);
+    const copy = Uint8Array.from(content);
     this.#delay(
       () => {
         for (let time = 0; time < times; time++) this.#handlers.message(kind, id, copy);
@@ -194,6 +199,19 @@ function strike(signal: 'SIGKILL' | 'SIGSTOP', text: string): void {
   process.kill(process.pid, signal);
   // The signal may reach another thread first: nothing goes on here meanwhile.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SIGNAL_MS);
+}
+
+function changed({ parts, total }: Packet, at: number): Packet {
+  return { parts: [withBitFlipped(Buffer.concat(parts), at)], total };
+}
+
+/** @param at which bit, as a share of all */
+function withBitFlipped(bytes: Uint8Array, at: number): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  const bit = Math.floor((at % 1) * copy.length * 8);
+  const index = bit >> 3;
+  copy[index] = (copy[index] ?? 0) ^ (1 << (bit & 7));
+  return copy;
 }
 
 /** What is about a request stays behind it: its cancelling, what answers it, and its items. */

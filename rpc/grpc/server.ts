@@ -24,7 +24,7 @@ import { Gate } from './gate.ts';
 import type { JoinReply, JoinRequest } from './gen/gradwire_pb.ts';
 import { Health, isHealth } from './health.ts';
 import { Listener } from './listener.ts';
-import { JOIN, METADATA, OPEN, SERVER_OPTIONS, WINDOW_BYTES } from './service.ts';
+import { CRC32, JOIN, METADATA, OPEN, SERVER_OPTIONS, WINDOW_BYTES } from './service.ts';
 
 /** How long answers may hold up the end of the server. */
 const CLOSE_GRACE_MS = 500;
@@ -162,7 +162,9 @@ function makeServer(options: GrpcServerOptions, door: Door): Server {
       else streams.set(rank, left);
     };
     stream.sendMetadata(new Metadata());
-    options.accept(new GrpcConnection(stream, { rank, incarnation }, release));
+    const checksums = stream.metadata.get(METADATA.checksum)[0] === CRC32;
+    const peer = { rank, incarnation };
+    options.accept(new GrpcConnection(stream, peer, { checksums, release }));
   };
   server.register(OPEN.path, open, OPEN.responseSerialize, OPEN.requestDeserialize, 'bidi');
   return server;

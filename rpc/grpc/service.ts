@@ -17,6 +17,8 @@ export const METADATA = {
   protocol: 'gradwire-protocol',
   rank: 'gradwire-rank',
   incarnation: 'gradwire-incarnation',
+  /** Of a connection: `crc32` if each of its messages, both ways, ends with one. */
+  checksum: 'gradwire-checksum',
 } as const;
 
 /**
@@ -24,6 +26,9 @@ export const METADATA = {
  * the socket buffers hold: it must stay at or below 2 MB on TCP.
  */
 export const WINDOW_BYTES: number = 1024 * 1024;
+
+/** The one checksum that there is. */
+export const CRC32 = 'crc32';
 
 /** Longest gRPC message accepted: a segment or a batch of small frames. */
 const MAX_MESSAGE_BYTES = 2 * 1024 * 1024;

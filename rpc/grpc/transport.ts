@@ -7,7 +7,7 @@ import { clientTo, target, tlsFault } from './channel.ts';
 import { GrpcConnection } from './connection.ts';
 import type { JoinReply } from './gen/gradwire_pb.ts';
 import { GrpcServer } from './server.ts';
-import { JOIN, METADATA, OPEN, PROTOCOL } from './service.ts';
+import { CRC32, JOIN, METADATA, OPEN, PROTOCOL } from './service.ts';
 
 /** Pause between attempts to reach a master that is not there yet. */
 const RETRY_MS = 100;
@@ -104,7 +104,7 @@ class GrpcNode implements TransportNode {
         OPEN.path,
         OPEN.requestSerialize,
         OPEN.responseDeserialize,
-        this.#metadata(),
+        this.#openMetadata(),
       );
       // Refusals come as an error of the stream; acceptance as the server's metadata.
       await new Promise<void>((resolve, reject) => {
@@ -117,7 +117,9 @@ class GrpcNode implements TransportNode {
         stream.once('metadata', () => clearTimeout(timer));
         stream.once('error', () => clearTimeout(timer));
       });
-      return new GrpcConnection(stream, member, () => client.close());
+      const { checksums = false } = this.#options;
+      const release = (): void => client.close();
+      return new GrpcConnection(stream, member, { checksums, release });
     } catch (error) {
       client.close();
       const fault = await this.#fault(error as ServiceError, member.address);
@@ -170,6 +172,13 @@ class GrpcNode implements TransportNode {
   #mayRetry(error: ServiceError): boolean {
     if (error.code === status.UNAUTHENTICATED) return this.#tokens.mayChange;
     return error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED;
+  }
+
+  /** Whoever dials says whether the connection has checksums. */
+  #openMetadata(): Metadata {
+    const metadata = this.#metadata();
+    if (this.#options.checksums) metadata.set(METADATA.checksum, CRC32);
+    return metadata;
   }
 
   #metadata(): Metadata {

@@ -15,6 +15,7 @@ test('what is not given comes from the environment, else from defaults', () => {
     name: 'w',
     rank: 1,
     worldSize: 3,
+    checksums: false,
     masterAddr: '127.0.0.1',
     masterPort: 1234,
     initTimeoutMs: 60_000,

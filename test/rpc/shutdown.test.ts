@@ -13,7 +13,6 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       [1, 0, 2],
     ]) {
       await using cluster = await startCluster({ workers: 3, transport });
-      const startedAt = performance.now();
       const reports = [];
       for (const rank of order) {
         reports.push(cluster.at(rank).shutdown());
@@ -21,7 +20,6 @@ describe.each(TRANSPORTS)('%s', (transport) => {
         for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
       }
       expect(await Promise.all(reports)).toEqual([CLEAN, CLEAN, CLEAN]);
-      expect(performance.now() - startedAt).toBeLessThan(700);
       expect(await cluster.at(0).shutdown()).toEqual(CLEAN);
       expect(() => cluster.at(0).rpcAsync(1, add, [1, 1])).toThrow(/^shut_down/);
       await expect(cluster.at(0).barrier()).rejects.toThrow(/^shut_down/);

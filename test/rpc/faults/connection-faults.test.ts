@@ -1,6 +1,7 @@
 /** Rules about connections: what they may say, and what workers meet whose connections pass through proxies. */
 import { expect, test } from '@jest/globals';
 import { FaultPlan } from '../../../rpc/faults/fault-plan.ts';
+import { tf } from '../../../tensor/index.ts';
 import { startCluster } from '../../support/cluster.ts';
 import { add, echo } from '../../support/services.ts';
 
@@ -71,4 +72,24 @@ test('a member that cannot be reached is named', async () => {
 test('memory has no connections to disturb', async () => {
   const start = startCluster({ transport: 'memory', chaos: 'connection=cut' });
   await expect(start).rejects.toThrow('memory is none');
+});
+
+test('bytes that were changed on the way end the connection: F46', async () => {
+  const chaos = new FaultPlan('worker1/connection=flip:100kB@2-9', { seed: 1 });
+  const leave = { graceful: false };
+  const group = { transport: 'grpc', chaos, leave, checksums: true } as const;
+  await using cluster = await startCluster(group);
+  const given = tf.ones([250, 1_000]);
+  const call = cluster.at(1).rpcSync('worker0', echo, [given]);
+  await expect(call).rejects.toMatchObject({ code: 'unavailable', peer: 'worker0' });
+  given.dispose();
+  await expect(call).rejects.toThrow('checksum');
+});
+
+test('with checksums workers work as they would without', async () => {
+  await using cluster = await startCluster({ transport: 'grpc', checksums: true });
+  const bytes = Uint8Array.from({ length: 3_000_000 }, (_, i) => i);
+  const back = await cluster.at(1).rpcSync('worker0', echo, [bytes]);
+  expect(Buffer.compare(back as Uint8Array, bytes)).toBe(0);
+  expect(await cluster.at(0).rpcSync('worker1', add, [1, 2])).toBe(3);
 });

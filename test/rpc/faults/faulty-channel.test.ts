@@ -176,3 +176,25 @@ test.each(['drop', 'fail', 'duplicate', 'delay:20ms'])(
     plan.heal();
   },
 );
+
+test.each(TRANSPORTS)(
+  'over %s, a message with a changed bit is refused or taken, and nothing hangs or is left',
+  async (transport) => {
+    const allowed = /^(protocol_error|unavailable|unknown_function|remote_error|deadline_exceeded)/;
+    for (let seed = 1; seed <= 12; seed++) {
+      const chaos = new FaultPlan('call=corrupt', { seed });
+      const leave = { graceful: false };
+      await using cluster = await startCluster({ transport, chaos, leave });
+      const [a, b] = [cluster.at(0), cluster.at(1)];
+      const options = { timeoutMs: 500 };
+      const outcomes = await Promise.allSettled([
+        a.rpcSync('worker1', add, [seed, 2], options),
+        b.rpcSync('worker0', add, [seed, 2], options),
+      ]);
+      expect(chaos.injected.length).toBeGreaterThan(0);
+      for (const outcome of outcomes) {
+        if (outcome.status === 'rejected') expect(outcome.reason.message).toMatch(allowed);
+      }
+    }
+  },
+);
