@@ -60,7 +60,7 @@ export class WorkerNode implements Worker, WorkerCore {
   readonly asyncCalls: AsyncCalls = new AsyncCalls();
   readonly referenceCalls: ReferenceCalls;
   readonly #calls: Calls;
-  readonly #barriers: Barriers;
+  readonly barriers: Barriers;
   readonly #shares: readonly WorkerShare[];
   /** Who belongs to the group. */
   readonly members: Members;
@@ -99,7 +99,7 @@ export class WorkerNode implements Worker, WorkerCore {
     this.references = makeReferences(this, options);
     this.#calls = new Calls(this, options.timeoutMs);
     this.referenceCalls = new ReferenceCalls(this, this.#calls);
-    this.#barriers = new Barriers(this.members);
+    this.barriers = new Barriers(this.members);
     const interceptors: WorkerShare['interceptor'][] = [];
     this.endpoint = new Endpoint({
       nameOf: (rank) => this.nameOf(rank),
@@ -115,9 +115,7 @@ export class WorkerNode implements Worker, WorkerCore {
       enter: (caller, call, work) =>
         callSlot.run({ worker: this, caller, call, within: call }, work),
     });
-    const { endpoint, references, asyncCalls } = this;
-    const barriers = this.#barriers;
-    serve({ endpoint, references, barriers, members: this.members, asyncCalls });
+    serve(this);
     this.#shares = sharesOf(this);
     for (const { interceptor } of this.#shares) interceptors.push(interceptor);
     attachLoopback(this.endpoint, options.rank);
@@ -271,7 +269,7 @@ export class WorkerNode implements Worker, WorkerCore {
     if (!this.#isClosed) this.references.peerGone(rank, reason);
     this.membership?.peerGone(rank, isFarewell);
     const wasHere = this.members.markGone(rank, isFarewell);
-    this.#barriers.gone(rank);
+    this.barriers.gone(rank);
     if (!wasHere) return;
     for (const share of this.#shares) {
       quietly('a share of a worker', () => share.peerGone(rank, isFarewell));
@@ -293,7 +291,7 @@ export class WorkerNode implements Worker, WorkerCore {
     this.#events.complete();
     for (const share of this.#shares) quietly('a share of a worker', () => share.close());
     try {
-      this.#barriers.close();
+      this.barriers.close();
       await this.endpoint.close();
       this.references.close();
     } finally {
