@@ -26,7 +26,7 @@ export { named, register } from './registry.ts';
 export { RemoteStream } from './remote-stream.ts';
 export { type RemoteReferences, RRef } from './rref.ts';
 export type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
-export type { Streamed } from './streamed.ts';
+export type { OneAnswer, Streamed } from './streamed.ts';
 export type { TlsCredentials } from './tls-credentials.ts';
 export type {
   Candidate,

@@ -38,7 +38,7 @@ import {
   type ShutdownOptions,
   type ShutdownReport,
 } from './shutdown.ts';
-import type { Streamed } from './streamed.ts';
+import type { OneAnswer, Streamed } from './streamed.ts';
 import { type Connection, DYNAMIC, type Member } from './transport.ts';
 import type { CallOptions, Here, Invocable, Rest, StreamRest } from './types.ts';
 import { collect } from './wait-all.ts';
@@ -200,7 +200,7 @@ export class WorkerNode implements Worker, WorkerCore {
   ): RRef<T>;
   remote<A extends unknown[], R>(
     to: Peer,
-    fn: (...args: A) => R,
+    fn: ((...args: A) => R) & OneAnswer<R>,
     ...rest: Rest<A>
   ): RRef<Awaited<R>>;
   remote(to: Peer, callable: Callable, args: unknown[] = [], options?: CallOptions): RRef<unknown> {
