@@ -34,7 +34,12 @@ export function isAsyncIterable(value: unknown): value is AsyncIterable<unknown>
 
 /** Why a value cannot be the result of a call, if it is a stream. */
 export function notStreamed(value: unknown): GradwireError | undefined {
-  if (!isAsyncIterable(value) && !isObservable(value)) return undefined;
+  try {
+    if (!isAsyncIterable(value) && !isObservable(value)) return undefined;
+  } catch {
+    // A proxy that throws.
+    return undefined;
+  }
   const message = 'the result is a stream: call the function by rpcStream';
   return new GradwireError('unsupported_value', message);
 }

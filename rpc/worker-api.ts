@@ -57,6 +57,11 @@ export interface Worker extends AsyncDisposable {
    * objects are called on a reference (`RRef.rpcAsync`). Arguments are read at once and stay the caller's; tensors of the
    * result belong to the caller's scope, or to the caller where there is none. At most once. PyTorch: `rpc_async`.
    *
+   * Values are a closed set: primitives, dates, binary data, arrays, Maps, Sets and records of values, tensors, references, errors
+   * and instances of `registerValue`'s classes. What is not, such as a cycle, an accessor or a field with a symbol as its key,
+   * is refused with its path; of arrays the elements travel alone. An object that stands in two places arrives as two copies, a
+   * tensor as one.
+   *
    * Named arguments are one record, which is as well typed as a list: `worker.rpcAsync('b', scale, [{ x, factor: 2 }])`.
    *
    * @throws GradwireError `not_registered`, `unknown_worker`, `unsupported_value`, `invalid_argument`, `unavailable` at
