@@ -5,6 +5,7 @@ import { gathered } from './all-gather.ts';
 import type { AsyncCalls } from './async-execution.ts';
 import type { Barriers } from './barrier.ts';
 import type { Endpoint } from './endpoint.ts';
+import { nameOfError } from './error-values.ts';
 import { Head } from './head.ts';
 import type { Made } from './holds.ts';
 import type { Incoming } from './incoming.ts';
@@ -15,8 +16,10 @@ import type { References } from './references.ts';
 import { type AnyFunction, asClass, isRegisteredInstance, lookUp, methodOf } from './registry.ts';
 import { typeName } from './type-name.ts';
 import { valueClassOf } from './value-classes.ts';
+import type { WorkerInfo } from './worker-info.ts';
 
 export interface Serving {
+  readonly info: WorkerInfo;
   readonly endpoint: Endpoint;
   readonly references: References;
   readonly barriers: Barriers;
@@ -26,7 +29,7 @@ export interface Serving {
 
 /** Lets the endpoint answer every request of rpc's own. */
 export function serve(serving: Serving): void {
-  const { endpoint, references, barriers, members, asyncCalls } = serving;
+  const { info, endpoint, references, barriers, members, asyncCalls } = serving;
   endpoint.handle('call', (request) => {
     const name = new Head(request.head).text(0);
     const { callable, self } = lookUp(name);
@@ -60,7 +63,7 @@ export function serve(serving: Serving): void {
       request.takeScope();
       settle(made);
     } catch (thrown) {
-      const error = creationFailure(what, thrown);
+      const error = creationFailure(what, info.name, thrown);
       settle({ error });
       throw error;
     }
@@ -68,7 +71,7 @@ export function serve(serving: Serving): void {
   };
   endpoint.handle('remote', create, (peer, fields, thrown) => {
     const { id, fork, what } = creationOf(fields);
-    references.create(id, fork, peer)?.({ error: creationFailure(what, thrown) });
+    references.create(id, fork, peer)?.({ error: creationFailure(what, info.name, thrown) });
   });
 
   endpoint.handle('type', async (request) => {
@@ -201,10 +204,14 @@ async function make(head: Head, request: Incoming, serving: Serving): Promise<Ma
 }
 
 /** Whoever uses the reference later hears that its creation failed, not what they asked for. */
-function creationFailure(what: string, thrown: unknown): GradwireError {
+function creationFailure(what: string, peer: string, thrown: unknown): GradwireError {
   if (isGradwireError(thrown)) return thrown;
-  const { name, message, stack } = asError(thrown);
-  return new GradwireError('remote_error', `${name}: ${message} (thrown in making ${what})`, {
+  const error = asError(thrown);
+  const { message, stack } = error;
+  const name = nameOfError(error);
+  const said = `${name}: ${message} (thrown in making ${what} on ${peer})`;
+  return new GradwireError('remote_error', said, {
+    peer,
     maybeExecuted: true,
     remoteName: name,
     remoteStack: stack ?? message,
