@@ -1,6 +1,12 @@
 /** What a worker does when others ask: run functions and methods, make and keep objects, count references, meet. */
 import { asError, GradwireError, isGradwireError } from '../errors.ts';
-import { holdTensors, keepStored, ownVariables } from '../tensor/index.ts';
+import {
+  collectTensors,
+  holdTensors,
+  keepStored,
+  ownVariables,
+  watchVariables,
+} from '../tensor/index.ts';
 import { gathered } from './all-gather.ts';
 import type { AsyncCalls } from './async-execution.ts';
 import type { Barriers } from './barrier.ts';
@@ -36,7 +42,7 @@ export function serve(serving: Serving): void {
     const Class = asClass(callable);
     if (Class !== undefined) return delivered(request, constructed(Class, name, request));
     const args = argumentsOf(request);
-    request.begin();
+    request.begin(name);
     const run = callable as AnyFunction;
     return delivered(request, asyncCalls.answer(run, name, run.apply(self, args)));
   });
@@ -131,7 +137,7 @@ async function callMethod(
   const object = target as object;
   const others = running.get(object) ?? new Set();
   running.set(object, others.add(request));
-  request.begin();
+  request.begin(method);
   const keep = (): void => {
     const replaced = keepStored(object, request.scope);
     if (replaced.length === 0) return;
@@ -156,7 +162,7 @@ function constructed(
     throw new GradwireError('unsupported_value', message);
   }
   const args = argumentsOf(request);
-  request.begin();
+  request.begin(name);
   const { value, variables } = ownVariables(() => new Class(...args));
   request.after(() => {
     for (const variable of variables) variable.dispose();
@@ -186,10 +192,18 @@ async function make(head: Head, request: Incoming, serving: Serving): Promise<Ma
   const { callable, self } = lookUp(name);
   const args = argumentsOf(request);
   const Class = asClass(callable);
-  request.begin();
+  request.begin(name);
   if (Class === undefined) {
     const run = callable as AnyFunction;
-    return keep(await asyncCalls.answer(run, name, run.apply(self, args)), scope);
+    const watched = watchVariables(() => asyncCalls.answer(run, name, run.apply(self, args)));
+    const made = keep(await watched.value, scope);
+    const { value } = made;
+    const variables = collectTensors(value).filter((t) => watched.variables.has(t));
+    const free = (): void => {
+      made.free();
+      for (const variable of variables) if (!variable.kept) variable.dispose();
+    };
+    return { value, free };
   }
   const { value, variables } = ownVariables(() => new Class(...args));
   const made = keep(value, scope);

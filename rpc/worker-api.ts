@@ -108,8 +108,10 @@ export interface Worker extends AsyncDisposable {
 
   /**
    * Runs a registered function, or makes an object of a registered class, on `to`, which keeps the result. Returns the
-   * reference at once; if the creation fails, every use of it fails with that error. What the object's creation makes is
-   * freed with the last reference to it; variables only if a class made them. At most once. PyTorch: `rpc.remote`.
+   * reference at once; if the creation fails, every use of it fails with that error. What the creation makes is freed with the
+   * last reference to its result, also tensors that a global variable holds. Of variables those are that a class makes, or that a
+   * function makes and returns, in arrays, Maps and records too; those of an instance that a function returns stay, as
+   * does what is marked by `tf.keep`. At most once. PyTorch: `rpc.remote`.
    *
    * @throws GradwireError as `rpcAsync` at once
    */
