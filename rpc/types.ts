@@ -28,8 +28,8 @@ export interface RRefBackwardOptions {
 }
 
 /**
- * Options of a streaming call; `timeoutMs` limits the whole stream. Default: no limit. An open stream is a call in flight: it
- * takes one of `maxInFlightCalls` until it ends, and none that waits for a place may pass it; it is never held itself.
+ * Options of a streaming call; `timeoutMs` limits the whole stream. Default: no limit. An open stream takes one of the peer's
+ * `maxInFlightCalls` until it ends, so that many of them leave less room for calls; it is never held itself.
  */
 export interface StreamOptions extends CallOptions {
   /** Items that may be on their way or wait unread, at most 1,000. Default: 16. */
