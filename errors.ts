@@ -131,7 +131,8 @@ export function asError(thrown: unknown): Error {
   return new Error(`something that is not an error was thrown: ${textOf(thrown)}`);
 }
 
-function textOf(value: unknown): string {
+/** What a thrown value says of itself, whatever it is. */
+export function textOf(value: unknown): string {
   try {
     return String(value);
   } catch {

@@ -2,10 +2,11 @@
 import { currentWorker } from './current.ts';
 import type { DebugInfo } from './debug-info.ts';
 import type { RpcFuture } from './future.ts';
+import type { WaitAllWorkersOptions } from './joint-waits.ts';
 import type { RemoteStream } from './remote-stream.ts';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
-import type { Streamed } from './streamed.ts';
+import type { OneAnswer, Streamed } from './streamed.ts';
 import type { CallOptions, Here, Invocable, Rest, StreamRest } from './types.ts';
 import type { Worker } from './worker-api.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
@@ -54,7 +55,7 @@ export function remote<A extends unknown[], T>(
 ): RRef<T>;
 export function remote<A extends unknown[], R>(
   to: Peer,
-  fn: (...args: A) => R,
+  fn: ((...args: A) => R) & OneAnswer<R>,
   ...rest: Rest<A>
 ): RRef<Awaited<R>>;
 export function remote(
@@ -85,6 +86,11 @@ export async function allGather<T>(
   options?: CallOptions,
 ): Promise<Map<string, Here<T>>> {
   return await currentWorker<Worker>().allGather(value, names, options);
+}
+
+/** See `Worker.waitAllWorkers`. */
+export async function waitAllWorkers(options?: WaitAllWorkersOptions): Promise<void> {
+  await currentWorker<Worker>().waitAllWorkers(options);
 }
 
 /** See `Worker.getDebugInfo`. */

@@ -4,6 +4,10 @@ import { GradwireError } from '../errors.ts';
 import { isFuture } from './future.ts';
 import type { AnyFunction } from './registry.ts';
 
+/** Nothing more is asked of a function that returns a promise; of others, what no function is. */
+type AnswersLater<F extends AnyFunction> =
+  ReturnType<F> extends Promise<unknown> ? unknown : { readonly 'it returns no promise': never };
+
 const marked = new WeakSet<AnyFunction>();
 
 /**
@@ -20,7 +24,7 @@ const marked = new WeakSet<AnyFunction>();
  *
  * @throws GradwireError `invalid_argument`
  */
-export function asyncExecution<F extends AnyFunction>(fn: F): F {
+export function asyncExecution<F extends AnyFunction>(fn: F & AnswersLater<F>): F {
   if (typeof fn !== 'function') {
     throw new GradwireError('invalid_argument', 'asyncExecution takes a function');
   }
@@ -46,8 +50,11 @@ export class AsyncCalls {
       throw new GradwireError('unsupported_value', `${what} returned a future; ${rule}`);
     }
     if (!types.isPromise(result)) {
-      const rule = 'marked by rpc.asyncExecution must return an RpcFuture or another promise';
-      throw new GradwireError('unsupported_value', `${what} did not: a function ${rule}`);
+      const rule = 'marked by rpc.asyncExecution returns an RpcFuture or another promise';
+      throw new GradwireError(
+        'unsupported_value',
+        `${what} returned no promise: a function ${rule}`,
+      );
     }
     this.running++;
     const done = (): void => {

@@ -1,9 +1,9 @@
 /** A worker's calls of `barrier` and `allGather`: checks who meets, and numbers the meetings of each set of workers. */
 import { GradwireError } from '../errors.ts';
+import type { Meeting } from './agreement.ts';
 import type { Call } from './calls.ts';
 import type { Members } from './members.ts';
 import { checkTimeout } from './options.ts';
-import type { Meeting } from './shutdown.ts';
 import type { CallOptions } from './types.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
@@ -21,10 +21,16 @@ export class BarrierCalls {
   readonly #send: (to: WorkerInfo, call: Call) => Promise<unknown>;
   /** How often this worker has met those of these ranks. */
   readonly #counts = new Map<string, number>();
+  #waiting = 0;
 
   constructor(worker: Meeter, send: (to: WorkerInfo, call: Call) => Promise<unknown>) {
     this.#worker = worker;
     this.#send = send;
+  }
+
+  /** Calls of `barrier` that wait. */
+  get waiting(): number {
+    return this.#waiting;
   }
 
   /** Waits at a meeting point, kept by the lowest of its ranks, and tells whether all votes were true. */
@@ -35,10 +41,18 @@ export class BarrierCalls {
   }
 
   /** See `Worker.barrier`. */
-  pass(names: readonly string[] | undefined, options: CallOptions | undefined): Promise<boolean> {
-    return this.#meet('', names, (key, ranks) =>
-      this.meet({ key, ranks, isTolerant: false, vote: true, options }),
-    );
+  async pass(
+    names: readonly string[] | undefined,
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    this.#waiting++;
+    try {
+      await this.#meet('', names, (key, ranks) =>
+        this.meet({ key, ranks, isTolerant: false, vote: true, options }),
+      );
+    } finally {
+      this.#waiting--;
+    }
   }
 
   /** See `Worker.allGather`. */

@@ -1,6 +1,7 @@
 /** Rank 0's end of a dynamic group: the book (coordinator.ts) with those who wait for its answers, and its timers. */
 import { GradwireError } from '../errors.ts';
 import { Coordinator, type CoordinatorEvent } from './coordinator.ts';
+import { duration } from './duration.ts';
 import type { Change } from './roster.ts';
 import type { Candidate, Member, Rendezvous } from './transport.ts';
 
@@ -50,8 +51,7 @@ export class DynamicGroup implements Rendezvous {
   }
 
   expire(rank: number, incarnation: string, timeoutMs: number): void {
-    const seconds = Math.round(timeoutMs / 1000);
-    const message = `waited ${seconds} s for rank ${rank}, or the name, of a worker that was leaving`;
+    const message = `waited ${duration(timeoutMs)} for rank ${rank}, or the name, of a worker that was leaving`;
     this.#giveUp(incarnation, new GradwireError('init_timeout', message, { stage: 'init' }));
   }
 

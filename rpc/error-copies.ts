@@ -2,7 +2,7 @@
  * What of a thrown error may be sent as a failure: a copy that is bounded and can be encoded whatever it was. Failures must
  * arrive, so here what cannot be sent is cut, where a value would be refused.
  */
-import { fieldsOf, isAggregate, isError, likeError } from './error-values.ts';
+import { fieldsOf, isAggregate, isError, likeError, travellingName } from './error-values.ts';
 import { isRecord } from './value-kinds.ts';
 
 /** Longest message or stack that is sent. */
@@ -38,7 +38,7 @@ function copy(error: Error, walk: Walk): Error {
   const fields = Object.entries(fieldsOf(error)).filter(([, value]) => isData(value, budget));
   const [cause] = error.cause === undefined ? [] : reasons([error.cause], walk);
   const made = likeError(error, {
-    name: text(error.name),
+    name: text(travellingName(error)),
     message: text(error.message),
     stack: text(error.stack ?? error.message),
     fields: Object.fromEntries(fields),

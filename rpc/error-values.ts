@@ -51,7 +51,7 @@ export const errorExtension: Extension<Error> = {
     return {
       kind: kindOf(error),
       ...(known && { class: known.name }),
-      name: String(error.name),
+      name: travellingName(error),
       message: String(error.message),
       stack: String(error.stack ?? error.message),
       fields: fieldsOf(error),
@@ -83,6 +83,21 @@ export function fieldsOf(error: Error): Fields {
   return fields;
 }
 
+/** What an error is called: its `name`, or, where its class sets none of its own, the name of the class. */
+export function nameOfError(error: Error): string {
+  const name = String(error.name);
+  if (name !== kindOf(error)) return name;
+  const Class: unknown = dataOf(Object.getPrototypeOf(error), 'constructor');
+  const given: unknown = typeof Class === 'function' ? dataOf(Class, 'name') : undefined;
+  return typeof given === 'string' && given !== '' ? given : name;
+}
+
+/** The `name` of an error as it arrives: a class that the receiver has too says it itself. */
+export function travellingName(error: Error): string {
+  const isKnown = valueClassOf(Object.getPrototypeOf(error)) !== undefined;
+  return isKnown ? String(error.name) : nameOfError(error);
+}
+
 /** An error of the same classes, as far as they are known here, with what is given. Runs no constructor but built-in ones. */
 export function likeError(error: Error, parts: Omit<ErrorRecord, 'kind' | 'class'>): Error {
   const known = nearestClass(error);
@@ -102,11 +117,15 @@ function nearestClass(error: Error): ValueClass | undefined {
 function kindOf(error: Error): string {
   if (isGradwireError(error)) return 'GradwireError';
   for (const level of levels(error)) {
-    const Class: unknown = Object.getOwnPropertyDescriptor(level, 'constructor')?.value;
+    const Class = dataOf(level, 'constructor');
     if (typeof Class !== 'function') continue;
     if (Object.hasOwn(BUILT_IN, Class.name) || Class.name === 'AggregateError') return Class.name;
   }
   return 'Error';
+}
+
+function dataOf(object: object, key: string): unknown {
+  return Object.getOwnPropertyDescriptor(object, key)?.value;
 }
 
 function* levels(error: Error): Generator<object> {

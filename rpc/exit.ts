@@ -1,13 +1,8 @@
 /** A worker's calls of `shutdown`: whether it may leave at all, then one departure for all of them. */
 import { GradwireError } from '../errors.ts';
+import { Agreement } from './agreement.ts';
 import type { Membership } from './membership.ts';
-import {
-  agreeWithAll,
-  Departure,
-  type Leaver,
-  type ShutdownOptions,
-  type ShutdownReport,
-} from './shutdown.ts';
+import { Departure, type Leaver, type ShutdownOptions, type ShutdownReport } from './shutdown.ts';
 
 export class Exit {
   readonly #worker: Leaver;
@@ -46,7 +41,10 @@ export class Exit {
     const worker = this.#worker;
     const close = this.#close;
     if (membership === undefined) {
-      const agree = (isOver: () => boolean): Promise<boolean> => agreeWithAll(worker, isOver);
+      const agreement = new Agreement(worker, 'shutdown');
+      // Who cannot meet the others leaves without their consent.
+      const agree = (isOver: () => boolean): Promise<boolean> =>
+        agreement.reach(isOver, () => Number.POSITIVE_INFINITY).catch(() => false);
       return new Departure(worker, options, { agree, needsAll: true, close });
     }
     const agree = async (): Promise<boolean> => {

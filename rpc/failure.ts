@@ -1,7 +1,7 @@
 /** Errors on the wire: what a failed request sends back, and the error that its caller gets. */
 import { asError, ERROR_CODES, type ErrorCode, GradwireError, isGradwireError } from '../errors.ts';
 import { copyError, text } from './error-copies.ts';
-import { isError, likeError } from './error-values.ts';
+import { isError, likeError, nameOfError } from './error-values.ts';
 
 interface WireFailure {
   readonly code: ErrorCode;
@@ -34,7 +34,8 @@ function describe(thrown: unknown, hasBegun: boolean): object {
   const error = asError(thrown);
   if (!isGradwireError(error)) {
     const cause = copyError(error);
-    const { name, message, stack } = cause;
+    const { message, stack } = cause;
+    const name = text(nameOfError(cause));
     return { code: 'remote_error', message, name, stack, maybeExecuted: hasBegun, cause };
   }
   const { code, message, name, peer, remoteName, remoteStack, maybeExecuted, cause } = error;

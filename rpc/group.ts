@@ -3,6 +3,7 @@
  * group is complete. Pure; carriers bring the requests and the answers.
  */
 import { type ErrorCode, GradwireError } from '../errors.ts';
+import { duration } from './duration.ts';
 import { type Candidate, DYNAMIC, type Member, type Rendezvous } from './transport.ts';
 
 interface Waiting {
@@ -72,7 +73,7 @@ export class Group implements Rendezvous {
       .join(', ');
     return new GradwireError(
       'init_timeout',
-      `waited ${Math.round(timeoutMs / 1000)} s for rank ${missing} of a group of ${this.#worldSize}; ` +
+      `waited ${duration(timeoutMs)} for rank ${missing} of a group of ${this.#worldSize}; ` +
         `joined: ${joined || 'none'}. Start the missing workers, or raise initTimeoutMs`,
       { stage: 'init' },
     );

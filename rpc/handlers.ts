@@ -1,10 +1,17 @@
 /** What a worker does when others ask: run functions and methods, make and keep objects, count references, meet. */
 import { asError, GradwireError, isGradwireError } from '../errors.ts';
-import { holdTensors, keepStored, ownVariables } from '../tensor/index.ts';
+import {
+  collectTensors,
+  holdTensors,
+  keepStored,
+  ownVariables,
+  watchVariables,
+} from '../tensor/index.ts';
 import { gathered } from './all-gather.ts';
 import type { AsyncCalls } from './async-execution.ts';
 import type { Barriers } from './barrier.ts';
 import type { Endpoint } from './endpoint.ts';
+import { nameOfError } from './error-values.ts';
 import { Head } from './head.ts';
 import type { Made } from './holds.ts';
 import type { Incoming } from './incoming.ts';
@@ -15,8 +22,10 @@ import type { References } from './references.ts';
 import { type AnyFunction, asClass, isRegisteredInstance, lookUp, methodOf } from './registry.ts';
 import { typeName } from './type-name.ts';
 import { valueClassOf } from './value-classes.ts';
+import type { WorkerInfo } from './worker-info.ts';
 
 export interface Serving {
+  readonly info: WorkerInfo;
   readonly endpoint: Endpoint;
   readonly references: References;
   readonly barriers: Barriers;
@@ -26,14 +35,14 @@ export interface Serving {
 
 /** Lets the endpoint answer every request of rpc's own. */
 export function serve(serving: Serving): void {
-  const { endpoint, references, barriers, members, asyncCalls } = serving;
+  const { info, endpoint, references, barriers, members, asyncCalls } = serving;
   endpoint.handle('call', (request) => {
     const name = new Head(request.head).text(0);
     const { callable, self } = lookUp(name);
     const Class = asClass(callable);
     if (Class !== undefined) return delivered(request, constructed(Class, name, request));
     const args = argumentsOf(request);
-    request.begin();
+    request.begin(name);
     const run = callable as AnyFunction;
     return delivered(request, asyncCalls.answer(run, name, run.apply(self, args)));
   });
@@ -60,7 +69,7 @@ export function serve(serving: Serving): void {
       request.takeScope();
       settle(made);
     } catch (thrown) {
-      const error = creationFailure(what, thrown);
+      const error = creationFailure(what, info.name, thrown);
       settle({ error });
       throw error;
     }
@@ -68,7 +77,7 @@ export function serve(serving: Serving): void {
   };
   endpoint.handle('remote', create, (peer, fields, thrown) => {
     const { id, fork, what } = creationOf(fields);
-    references.create(id, fork, peer)?.({ error: creationFailure(what, thrown) });
+    references.create(id, fork, peer)?.({ error: creationFailure(what, info.name, thrown) });
   });
 
   endpoint.handle('type', async (request) => {
@@ -128,7 +137,7 @@ async function callMethod(
   const object = target as object;
   const others = running.get(object) ?? new Set();
   running.set(object, others.add(request));
-  request.begin();
+  request.begin(method);
   const keep = (): void => {
     const replaced = keepStored(object, request.scope);
     if (replaced.length === 0) return;
@@ -153,7 +162,7 @@ function constructed(
     throw new GradwireError('unsupported_value', message);
   }
   const args = argumentsOf(request);
-  request.begin();
+  request.begin(name);
   const { value, variables } = ownVariables(() => new Class(...args));
   request.after(() => {
     for (const variable of variables) variable.dispose();
@@ -183,10 +192,18 @@ async function make(head: Head, request: Incoming, serving: Serving): Promise<Ma
   const { callable, self } = lookUp(name);
   const args = argumentsOf(request);
   const Class = asClass(callable);
-  request.begin();
+  request.begin(name);
   if (Class === undefined) {
     const run = callable as AnyFunction;
-    return keep(await asyncCalls.answer(run, name, run.apply(self, args)), scope);
+    const watched = watchVariables(() => asyncCalls.answer(run, name, run.apply(self, args)));
+    const made = keep(await watched.value, scope);
+    const { value } = made;
+    const variables = collectTensors(value).filter((t) => watched.variables.has(t));
+    const free = (): void => {
+      made.free();
+      for (const variable of variables) if (!variable.kept) variable.dispose();
+    };
+    return { value, free };
   }
   const { value, variables } = ownVariables(() => new Class(...args));
   const made = keep(value, scope);
@@ -201,10 +218,14 @@ async function make(head: Head, request: Incoming, serving: Serving): Promise<Ma
 }
 
 /** Whoever uses the reference later hears that its creation failed, not what they asked for. */
-function creationFailure(what: string, thrown: unknown): GradwireError {
+function creationFailure(what: string, peer: string, thrown: unknown): GradwireError {
   if (isGradwireError(thrown)) return thrown;
-  const { name, message, stack } = asError(thrown);
-  return new GradwireError('remote_error', `${name}: ${message} (thrown in making ${what})`, {
+  const error = asError(thrown);
+  const { message, stack } = error;
+  const name = nameOfError(error);
+  const said = `${name}: ${message} (thrown in making ${what} on ${peer})`;
+  return new GradwireError('remote_error', said, {
+    peer,
     maybeExecuted: true,
     remoteName: name,
     remoteStack: stack ?? message,

@@ -10,10 +10,8 @@ import { discard } from './discard.ts';
 import { byTag, COMMON_EXTENSIONS } from './extensions.ts';
 import { toWire } from './failure.ts';
 import type { IncomingTrace } from './interceptor.ts';
-
 import { isUserKind, type MessageKind } from './message.ts';
 import { readHead, unpack } from './packet.ts';
-
 import { quietly } from './quietly.ts';
 import { isOwnField, type RequestMeta, readMeta } from './request-meta.ts';
 import { RunningCall } from './running-call.ts';
@@ -41,9 +39,10 @@ export interface Incoming {
   /**
    * To be called before code of the user runs: errors say that it may have been executed from now on, and not before.
    *
+   * @param what runs, for messages about tensors that it makes
    * @throws GradwireError if the caller waits no longer
    */
-  begin(): void;
+  begin(what: string): void;
   /** Calls `work` once the answer has been made. */
   after(work: () => void): void;
 }
@@ -218,8 +217,9 @@ export class IncomingRequests {
         takeScope: () => {
           isTaken = true;
         },
-        begin: () => {
+        begin: (what) => {
           call.throwIfStopped();
+          scope.maker = what;
           hasBegun = true;
         },
         after: (work) => over.push(work),

@@ -12,6 +12,7 @@ export {
   rpcSync,
   setRpcTimeoutMs,
   shutdown,
+  waitAllWorkers,
   writable,
 } from './api.ts';
 export { asyncExecution } from './async-execution.ts';
@@ -19,12 +20,13 @@ export { currentCall, type HandledCall } from './current-call.ts';
 export type { DebugInfo } from './debug-info.ts';
 export { collectAll, RpcFuture } from './future.ts';
 export { init } from './init.ts';
+export type { WaitAllWorkersOptions } from './joint-waits.ts';
 export type { InitOptions } from './options.ts';
 export { named, register } from './registry.ts';
 export { RemoteStream } from './remote-stream.ts';
 export { type RemoteReferences, RRef } from './rref.ts';
 export type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
-export type { Streamed } from './streamed.ts';
+export type { OneAnswer, Streamed } from './streamed.ts';
 export type { TlsCredentials } from './tls-credentials.ts';
 export type {
   Candidate,

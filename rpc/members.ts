@@ -23,11 +23,11 @@ export class Members {
   readonly #dead = new Set<number>();
   /** Infos of those whose name was given again. */
   readonly #replaced = new WeakSet<WorkerInfo>();
-  readonly #isDynamic: boolean;
+  readonly isDynamic: boolean;
 
   /** @param members by rank */
   constructor(members: readonly Belonging[], isDynamic = false) {
-    this.#isDynamic = isDynamic;
+    this.isDynamic = isDynamic;
     for (const member of members) this.add(member);
   }
 
@@ -91,7 +91,7 @@ export class Members {
   /** Whether this is the member that has its rank now, and not one that had it before. */
   isCurrent(info: WorkerInfo): boolean {
     const current = this.#byRank.get(info.id);
-    return current === info || (!this.#isDynamic && current?.name === info.name);
+    return current === info || (!this.isDynamic && current?.name === info.name);
   }
 
   /** @throws GradwireError `unavailable` if `to` takes no new work, or another worker has its rank */
@@ -105,7 +105,7 @@ export class Members {
   /** By rank: all of a static group, those that are there of a dynamic one. */
   all(): readonly WorkerInfo[] {
     const infos = [...this.#byRank.values()];
-    if (!this.#isDynamic) return infos;
+    if (!this.isDynamic) return infos;
     return infos
       .filter(({ id }) => !this.#gone.has(id) && !this.#leaving.has(id))
       .sort((a, b) => a.id - b.id);
@@ -131,7 +131,7 @@ export class Members {
     if (this.#gone.has(rank) || !this.#byRank.has(rank)) return false;
     this.#gone.add(rank);
     if (!isFarewell && !this.#leaving.has(rank)) this.#dead.add(rank);
-    if (this.#isDynamic && this.#gone.size > REMEMBERED) this.#forgetOldest();
+    if (this.isDynamic && this.#gone.size > REMEMBERED) this.#forgetOldest();
     return true;
   }
 

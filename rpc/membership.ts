@@ -3,6 +3,7 @@
  * on rank 0 tells them, and leaves. What follows from what is the roster's and the coordinator's business.
  */
 import { GradwireError } from '../errors.ts';
+import { atRest } from './agreement.ts';
 import { Condition } from './condition.ts';
 import type { DynamicGroup } from './dynamic-group.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -13,7 +14,6 @@ import type { Incoming } from './incoming.ts';
 import type { Members } from './members.ts';
 import { departed } from './peer-loss.ts';
 import { type Change, Roster, type RosterEffect, type Seat } from './roster.ts';
-import { atRest } from './shutdown.ts';
 import type { Connection, Member, TransportNode } from './transport.ts';
 
 /** Pause before a member that could not be reached is tried again. */

@@ -1,4 +1,5 @@
 /** What `init` is told, by options and environment, checked before anything is started. Pure. */
+import { inspect } from 'node:util';
 import { GradwireError } from '../errors.ts';
 import type { EngineName } from '../tensor/index.ts';
 import type { FaultPlan } from './faults/fault-plan.ts';
@@ -125,7 +126,10 @@ export function resolveOptions(options: InitOptions, env: Environment): Resolved
     worldSize: given === 'dynamic' ? DYNAMIC : given,
     masterAddr,
     masterPort: options.masterPort ?? url.masterPort ?? integer('MASTER_PORT', env) ?? 29500,
-    initTimeoutMs: Math.min(options.initTimeoutMs ?? 60_000, MAX_INIT_TIMEOUT_MS),
+    initTimeoutMs: Math.min(
+      checkTimeout('initTimeoutMs', options.initTimeoutMs ?? 60_000),
+      MAX_INIT_TIMEOUT_MS,
+    ),
     timeoutMs: options.timeoutMs ?? 60_000,
     insecure: options.insecure ?? false,
     checksums: options.checksums ?? isInClear({ masterAddr, host, tls }),
@@ -152,6 +156,7 @@ function check(options: ResolvedOptions): void {
   const { name, rank, worldSize, masterAddr, masterPort, host, token } = options;
   const fault = nameFault(name);
   if (fault !== undefined) throw invalid(fault);
+  if (typeof rank !== 'number') throw invalid(`rank ${inspect(rank)} is no number`);
   const lastRank = worldSize === DYNAMIC ? MAX_RANK : worldSize - 1;
   if (!Number.isInteger(rank) || rank < 0 || rank > lastRank) {
     const world = worldSize === DYNAMIC ? 'dynamic group' : `world size ${worldSize}`;
@@ -160,7 +165,6 @@ function check(options: ResolvedOptions): void {
   if (!Number.isInteger(masterPort) || masterPort < 1 || masterPort > 65535) {
     throw invalid(`masterPort ${masterPort} is not a port`);
   }
-  checkTimeout('initTimeoutMs', options.initTimeoutMs);
   checkTimeout('timeoutMs', options.timeoutMs);
   if (options.referenceLeaseMs !== undefined) {
     checkTimeout('referenceLeaseMs', options.referenceLeaseMs);
@@ -251,12 +255,13 @@ export function localProcesses({ transport, masterAddr, worldSize }: ResolvedOpt
 /** @throws GradwireError `invalid_argument` unless positive; Infinity is allowed */
 export function checkTimeout(name: string, timeoutMs: number): number {
   if (typeof timeoutMs === 'number' && timeoutMs > 0) return timeoutMs;
-  throw invalid(`${name} ${timeoutMs} is not a positive number of milliseconds`);
+  throw invalid(`${name} ${inspect(timeoutMs)} is not a positive number of milliseconds`);
 }
 
 function checkCount(name: string, count: number, least: number): void {
   const isCount = Number.isSafeInteger(count) || count === Number.POSITIVE_INFINITY;
-  if (!isCount || count < least) throw invalid(`${name} ${count} is not a number from ${least} on`);
+  if (!isCount || count < least)
+    throw invalid(`${name} ${inspect(count)} is not a number from ${least} on`);
 }
 
 interface FromUrl {

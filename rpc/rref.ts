@@ -9,9 +9,9 @@ import type { References } from './references.ts';
 import type { RemoteStream } from './remote-stream.ts';
 import { typeName } from './type-name.ts';
 import type {
+  AnsweringName,
   CallOptions,
   Here,
-  MethodName,
   RemoteFutures,
   RemoteMethods,
   RemoteStreams,
@@ -23,7 +23,7 @@ import type { WorkerInfo } from './worker-info.ts';
 
 /** `rref.remote()`: each method runs on the owner, which keeps the result behind a reference. */
 export type RemoteReferences<T> = {
-  readonly [K in MethodName<T>]: T[K] extends (...args: infer A) => infer R
+  readonly [K in AnsweringName<T>]: T[K] extends (...args: infer A) => infer R
     ? (...args: A) => RRef<Awaited<R>>
     : never;
 };

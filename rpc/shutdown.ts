@@ -1,11 +1,8 @@
 /** How a worker leaves its group: in agreement with the others, and within a bound whatever they do. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { GradwireError } from '../errors.ts';
-import type { Endpoint } from './endpoint.ts';
-import type { Members } from './members.ts';
+import type { Agreeing } from './agreement.ts';
 import { checkTimeout } from './options.ts';
 import type { References } from './references.ts';
-import type { CallOptions } from './types.ts';
 
 export interface ShutdownOptions {
   /** Wait for this worker's calls and, in a static group, for the other workers. Default: true. */
@@ -28,7 +25,7 @@ export interface ShutdownOptions {
 export interface ShutdownReport {
   /** Whether every call was done and, in a static group, all members agreed to leave. */
   readonly drained: boolean;
-  /** Calls, own and others', that were cut off. */
+  /** Calls, own and others', and own meetings (`barrier`, `waitAllWorkers`) that were cut off. */
   readonly cancelled: number;
   /** Names of members that had died. */
   readonly dead: readonly string[];
@@ -36,23 +33,11 @@ export interface ShutdownReport {
   readonly leaked: readonly string[];
 }
 
-/** A meeting point of some workers. */
-export interface Meeting {
-  readonly key: string;
-  readonly ranks: readonly number[];
-  /** Those that are gone are not waited for. */
-  readonly isTolerant: boolean;
-  readonly vote: boolean;
-  readonly options: CallOptions | undefined;
-}
-
 /** What leaving needs of a worker. */
-export interface Leaver {
-  readonly endpoint: Endpoint;
-  readonly members: Members;
+export interface Leaver extends Agreeing {
   readonly references: References;
-  /** Resolves when all have come, with whether all votes were true. */
-  meet(meeting: Meeting): Promise<boolean>;
+  /** Meetings that its user waits at. */
+  readonly meetings: number;
 }
 
 /** @throws GradwireError `invalid_argument` */
@@ -121,7 +106,7 @@ export class Departure {
     const hasAgreed = graceful && (await Promise.race([agreed(), cut]));
     this.#isOver = true;
     clearTimeout(this.#timer);
-    const cancelled = endpoint.waitingCount + endpoint.runningCount;
+    const cancelled = endpoint.waitingCount + endpoint.runningCount + this.#worker.meetings;
     const leaked = references.held();
     await way.close();
     const dead = members.dead();
@@ -136,54 +121,5 @@ export class Departure {
     const leftMs = Math.min(this.#deadline - performance.now(), this.#quietMs - quietForMs);
     if (leftMs <= 0) return this.#cut();
     this.#timer = setTimeout(() => this.#watch(), Math.min(Math.max(1, leftMs), 2 ** 31 - 1));
-  }
-}
-
-/**
- * Leaves when nobody has work any more. That one worker is idle does not tell: a call may come that makes it call others.
- * So all meet when idle, again and again, until nobody has sent or received anything since the meeting before. Should
- * the worker that keeps the meetings go, the next takes its place and the count begins anew.
- */
-export async function agreeWithAll(worker: Leaver, isOver: () => boolean): Promise<boolean> {
-  const { endpoint, members } = worker;
-  let leader = -1;
-  let round = 0;
-  let before = -1;
-  while (!isOver()) {
-    await atRest(endpoint, isOver);
-    const ranks = members.live();
-    const lowest = Math.min(...ranks);
-    if (lowest !== leader) [leader, round, before] = [lowest, 0, -1];
-    const { activity } = endpoint;
-    const key = `shutdown ${round} of ${leader}`;
-    const options = { timeoutMs: Number.POSITIVE_INFINITY };
-    try {
-      const vote = activity === before;
-      if (await worker.meet({ key, ranks, isTolerant: true, vote, options })) return true;
-    } catch {
-      if (members.live().includes(leader)) return false;
-    }
-    before = activity;
-    round++;
-  }
-  return false;
-}
-
-/** How long a handler may go on whose caller is gone, in ms, and how often it is looked at meanwhile. */
-const ORPHAN_MS = 500;
-const LOOKS = 5;
-
-/** Resolves when nothing is under way; handlers that nobody waits for, because their callers are dead, are given little time. */
-export async function atRest(
-  endpoint: Pick<Endpoint, 'idle' | 'awaitedCount'>,
-  isOver: () => boolean,
-): Promise<void> {
-  let isIdle = false;
-  const idle = endpoint.idle().then(() => {
-    isIdle = true;
-  });
-  for (let looks = 0; !isIdle && !isOver() && looks < LOOKS; ) {
-    await Promise.race([idle, delay(ORPHAN_MS / LOOKS, undefined, { ref: false })]);
-    looks = endpoint.awaitedCount === 0 ? looks + 1 : 0;
   }
 }

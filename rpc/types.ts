@@ -2,7 +2,7 @@
 import type { SparseSlices, tf } from '../tensor/index.ts';
 import type { RpcFuture } from './future.ts';
 import type { RemoteStream } from './remote-stream.ts';
-import type { Streamed } from './streamed.ts';
+import type { IsStream, OneAnswer, Streamed } from './streamed.ts';
 import type { WorkerInfo } from './worker-info.ts';
 
 /** Options of one call. */
@@ -27,7 +27,10 @@ export interface RRefBackwardOptions {
   readonly timeoutMs?: number;
 }
 
-/** Options of a streaming call; `timeoutMs` limits the whole stream. Default: no limit. */
+/**
+ * Options of a streaming call; `timeoutMs` limits the whole stream. Default: no limit. An open stream takes one of the peer's
+ * `maxInFlightCalls` until it ends, so that many of them leave less room for calls; it is never held itself.
+ */
 export interface StreamOptions extends CallOptions {
   /** Items that may be on their way or wait unread, at most 1,000. Default: 16. */
   readonly windowItems?: number;
@@ -43,12 +46,17 @@ export type Rest<A extends unknown[]> = [] extends A
   ? [args?: A, options?: CallOptions]
   : [args: A, options?: CallOptions];
 
-/** What a call may run: a function with these arguments, or a class, whose new object is the result. */
-export type Invocable<A extends unknown[], R> =
+/**
+ * What a call may run: a function with these arguments that does not stream, or a class, whose new object is the result.
+ * Generic functions that hand on what is called take it as this.
+ */
+export type Invocable<A extends unknown[], R> = (
   | ((...args: A) => R)
   | (abstract new (
       ...args: A
-    ) => R);
+    ) => R)
+) &
+  OneAnswer<R>;
 
 /** Any RRef: references cross as they are. */
 interface ReferenceLike {
@@ -110,16 +118,25 @@ export type MethodName<T> = {
 }[keyof T] &
   string;
 
+/** Names of the methods of `T` that answer once. */
+export type AnsweringName<T> = {
+  [K in MethodName<T>]: T[K] extends (...args: infer _) => infer R
+    ? IsStream<Awaited<R>> extends true
+      ? never
+      : K
+    : never;
+}[MethodName<T>];
+
 /** `rref.rpcSync()`: each method runs on the owner and answers with a copy of its result. */
 export type RemoteMethods<T> = {
-  readonly [K in MethodName<T>]: T[K] extends (...args: infer A) => infer R
+  readonly [K in AnsweringName<T>]: T[K] extends (...args: infer A) => infer R
     ? (...args: A) => Promise<Here<Awaited<R>>>
     : never;
 };
 
 /** `rref.rpcAsync()`: the same, each answer a future. */
 export type RemoteFutures<T> = {
-  readonly [K in MethodName<T>]: T[K] extends (...args: infer A) => infer R
+  readonly [K in AnsweringName<T>]: T[K] extends (...args: infer A) => infer R
     ? (...args: A) => RpcFuture<Here<Awaited<R>>>
     : never;
 };

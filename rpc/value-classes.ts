@@ -14,7 +14,10 @@ import { isNative } from './value-kinds.ts';
 export interface ValueCodec<T, P = unknown> {
   /** What stands for `value`: anything that can be sent, tensors, references and other instances too. */
   encode(value: T): P;
-  /** The instance for what `encode` made. Check it: a peer may send anything. */
+  /**
+   * The instance for what `encode` made. Check it: a peer may send anything. It runs before the message is handled: no worker is
+   * current (`rpc.getWorkerInfo()` may fail), and no call, context or scope of the handler.
+   */
   decode(plain: P): T;
 }
 

@@ -6,11 +6,12 @@
  * - ArrayBuffer, DataView and all typed arrays of numbers: copies of the same class; a Buffer arrives as a Uint8Array.
  *   Float16Array, which not every Node has, and shared memory are refused.
  * - Arrays (a hole arrives as undefined), Maps, Sets, plain records (those without a prototype too): element by element. Of
- *   arrays the elements travel alone, of records the own enumerable fields with text keys.
+ *   arrays the elements travel alone: fields that they have besides are left behind, and the match of a regular expression is
+ *   refused. Of records the own enumerable fields travel; a symbol as a key is refused.
  * - Tensors, SparseSlices, RRefs, WorkerInfos, errors, instances of classes given to `registerValue`.
  *
  * Anything else is refused where it is sent, with the path of the field: functions, symbols, accessors, promises, instances of
- * other classes, what contains itself. An object that stands in two places is copied for each; a tensor stays one.
+ * other classes, what contains itself, memory that was transferred away, proxies that throw. An object that stands in two places is copied for each; a tensor stays one.
  */
 
 /** A type beyond the built-in ones: how to tell it, and what plain value stands for it on the wire. */

@@ -1,6 +1,6 @@
 /** Values to bytes: writes the closed set that `value-codec.ts` describes, and refuses all else by its path. */
 import { types } from 'node:util';
-import { GradwireError, isGradwireError } from '../errors.ts';
+import { GradwireError, isGradwireError, textOf } from '../errors.ts';
 import { type Binary, binaryKindOf, bytesOf } from './binary.ts';
 import { ByteWriter } from './bytes.ts';
 import { type ValueClass, valueClassOf } from './value-classes.ts';
@@ -44,7 +44,12 @@ export class ValueEncoder {
    */
   encode(value: unknown, root: string): void {
     this.#path.push(root);
-    this.#value(value);
+    try {
+      this.#value(value);
+    } catch (error) {
+      if (isGradwireError(error) || !this.#ancestors.some(types.isProxy)) throw error;
+      throw this.#refusal(`a proxy that cannot be read: ${textOf(error)}`, error);
+    }
     this.#path.pop();
   }
 
@@ -113,13 +118,22 @@ export class ValueEncoder {
     }
     const kind = binaryKindOf(value);
     if (kind === undefined) return false;
-    const bytes = bytesOf(value as Binary);
+    const bytes = this.#bytesOf(value as Binary);
     const isInline = bytes.byteLength <= MAX_INLINE_BYTES;
     out.u8(isInline ? TAG.bytes : TAG.attached);
     out.u8(kind);
     if (isInline) out.bytes(bytes);
     else out.u32(this.#attaching.bytes(bytes));
     return true;
+  }
+
+  /** Memory that was transferred away, or has shrunk, gives none. */
+  #bytesOf(value: Binary): Uint8Array {
+    try {
+      return bytesOf(value);
+    } catch (error) {
+      throw this.#refusal(`binary data that cannot be read: ${textOf(error)}`, error);
+    }
   }
 
   /** Instances of the types that enter as extensions and of registered value classes. */
@@ -186,6 +200,13 @@ export class ValueEncoder {
   }
 
   #array(value: readonly unknown[]): void {
+    this.#checkSymbols(value);
+    // Other fields of arrays are too dear to look for.
+    if (Object.hasOwn(value, 'index') && Object.hasOwn(value, 'groups')) {
+      throw this.#refusal(
+        'the match of a regular expression, whose groups would not arrive: send [...match] or { ...match.groups }',
+      );
+    }
     this.writer.u8(TAG.array);
     this.writer.u32(value.length);
     for (let i = 0; i < value.length; i++) this.#at(i, value[i]);
@@ -210,6 +231,7 @@ export class ValueEncoder {
 
   #record(value: object, tag: number): void {
     const keys = Object.keys(value);
+    this.#checkSymbols(value);
     this.writer.u8(tag);
     this.writer.u32(keys.length);
     for (const key of keys) {
@@ -225,13 +247,21 @@ export class ValueEncoder {
     }
   }
 
+  #checkSymbols(value: object): void {
+    for (const key of Object.getOwnPropertySymbols(value)) {
+      if (!Object.prototype.propertyIsEnumerable.call(value, key)) continue;
+      this.#path.push(String(key));
+      throw this.#refusal('a field with a symbol as its key, which would not arrive');
+    }
+  }
+
   /** What somebody else's code makes of a value; what it throws is told with the path. */
   #ask(encode: () => unknown): unknown {
     try {
       return encode();
     } catch (error) {
       if (isGradwireError(error)) throw error;
-      throw this.#refusal(`a value whose encoding failed: ${error}`, error);
+      throw this.#refusal(`a value whose encoding failed: ${textOf(error)}`, error);
     }
   }
 

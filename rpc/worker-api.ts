@@ -2,10 +2,11 @@
 import type { Observable } from 'rxjs';
 import type { DebugInfo } from './debug-info.ts';
 import type { RpcFuture } from './future.ts';
+import type { WaitAllWorkersOptions } from './joint-waits.ts';
 import type { RemoteStream } from './remote-stream.ts';
 import type { RRef } from './rref.ts';
 import type { ShutdownOptions, ShutdownReport } from './shutdown.ts';
-import type { Streamed } from './streamed.ts';
+import type { OneAnswer, Streamed } from './streamed.ts';
 import type { CallOptions, Here, Invocable, Rest, StreamRest } from './types.ts';
 import type { Peer, WorkerInfo } from './worker-info.ts';
 
@@ -56,6 +57,11 @@ export interface Worker extends AsyncDisposable {
    * objects are called on a reference (`RRef.rpcAsync`). Arguments are read at once and stay the caller's; tensors of the
    * result belong to the caller's scope, or to the caller where there is none. At most once. PyTorch: `rpc_async`.
    *
+   * Values are a closed set: primitives, dates, binary data, arrays, Maps, Sets and records of values, tensors, references, errors
+   * and instances of `registerValue`'s classes. What is not, such as a cycle, an accessor or a field with a symbol as its key,
+   * is refused with its path; of arrays the elements travel alone. An object that stands in two places arrives as two copies, a
+   * tensor as one.
+   *
    * Named arguments are one record, which is as well typed as a list: `worker.rpcAsync('b', scale, [{ x, factor: 2 }])`.
    *
    * @throws GradwireError `not_registered`, `unknown_worker`, `unsupported_value`, `invalid_argument`, `unavailable` at
@@ -102,8 +108,10 @@ export interface Worker extends AsyncDisposable {
 
   /**
    * Runs a registered function, or makes an object of a registered class, on `to`, which keeps the result. Returns the
-   * reference at once; if the creation fails, every use of it fails with that error. What the object's creation makes is
-   * freed with the last reference to it; variables only if a class made them. At most once. PyTorch: `rpc.remote`.
+   * reference at once; if the creation fails, every use of it fails with that error. What the creation makes is freed with the
+   * last reference to its result, also tensors that a global variable holds. Of variables those are that a class makes, or that a
+   * function makes and returns, in arrays, Maps and records too; those of an instance that a function returns stay, as
+   * does what is marked by `tf.keep`. At most once. PyTorch: `rpc.remote`.
    *
    * @throws GradwireError as `rpcAsync` at once
    */
@@ -114,7 +122,7 @@ export interface Worker extends AsyncDisposable {
   ): RRef<T>;
   remote<A extends unknown[], R>(
     to: Peer,
-    fn: (...args: A) => R,
+    fn: ((...args: A) => R) & OneAnswer<R>,
     ...rest: Rest<A>
   ): RRef<Awaited<R>>;
 
@@ -142,6 +150,18 @@ export interface Worker extends AsyncDisposable {
     names?: readonly string[],
     options?: CallOptions,
   ): Promise<Map<string, Here<T>>>;
+
+  /**
+   * Resolves when all members of a static group have called it as often as this one and no call is under way among them;
+   * nobody leaves, and work may go on afterwards, until the next. Calls of others are served meanwhile, in however many
+   * phases they come. A member whose connection is over is not waited for; one that shuts down instead is, until it is gone.
+   * After a `deadline_exceeded` the next call is for the same meeting. A dynamic group has no "all": name those that
+   * meet by `barrier`. PyTorch: `_wait_all_workers`.
+   *
+   * @throws GradwireError (as rejection) `deadline_exceeded`; `shut_down` when this worker leaves meanwhile;
+   * `invalid_argument` in a dynamic group, and inside a handler, whose end it would wait for
+   */
+  waitAllWorkers(options?: WaitAllWorkersOptions): Promise<void>;
 
   /**
    * Counters of what this worker is doing, read as they are: `agent.…` of calls, `rref.…` of references, and those of the

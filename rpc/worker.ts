@@ -1,6 +1,7 @@
 /** One member of a group: the calls of a user (described in worker-api.ts), and what they need. */
 import type { Observable } from 'rxjs';
 import { outside } from '../tensor/index.ts';
+import type { Meeting } from './agreement.ts';
 import { AsyncCalls } from './async-execution.ts';
 import { Barriers } from './barrier.ts';
 import { BarrierCalls } from './barrier-calls.ts';
@@ -11,7 +12,9 @@ import { Endpoint } from './endpoint.ts';
 import { Exit } from './exit.ts';
 import type { RpcFuture } from './future.ts';
 import { serve } from './handlers.ts';
+import { JointWaits, type WaitAllWorkersOptions } from './joint-waits.ts';
 import type { Liveness } from './liveness.ts';
+import { attachLoopback } from './loopback.ts';
 import { MemberEvents } from './member-events.ts';
 import { Members } from './members.ts';
 import type { Membership } from './membership.ts';
@@ -32,13 +35,11 @@ import type { RRef } from './rref.ts';
 import {
   checkLeaks,
   checkShutdown,
-  type Meeting,
   type ShutdownOptions,
   type ShutdownReport,
 } from './shutdown.ts';
-import type { Streamed } from './streamed.ts';
+import type { OneAnswer, Streamed } from './streamed.ts';
 import { type Connection, DYNAMIC, type Member } from './transport.ts';
-import { connectionPair } from './transport-memory.ts';
 import type { CallOptions, Here, Invocable, Rest, StreamRest } from './types.ts';
 import { collect } from './wait-all.ts';
 import type { MemberEvent, Worker } from './worker-api.ts';
@@ -59,7 +60,7 @@ export class WorkerNode implements Worker, WorkerCore {
   readonly asyncCalls: AsyncCalls = new AsyncCalls();
   readonly referenceCalls: ReferenceCalls;
   readonly #calls: Calls;
-  readonly #barriers: Barriers;
+  readonly barriers: Barriers;
   readonly #shares: readonly WorkerShare[];
   /** Who belongs to the group. */
   readonly members: Members;
@@ -70,6 +71,7 @@ export class WorkerNode implements Worker, WorkerCore {
     this.#calls.send(to, call),
   );
   readonly #events: MemberEvents = new MemberEvents();
+  readonly #waits: JointWaits = new JointWaits(this);
   readonly #exit: Exit = new Exit(this, () => this.#close());
   readonly firstId: number;
   readonly limits: PeerLimits;
@@ -99,7 +101,7 @@ export class WorkerNode implements Worker, WorkerCore {
     this.references = makeReferences(this, options);
     this.#calls = new Calls(this, options.timeoutMs);
     this.referenceCalls = new ReferenceCalls(this, this.#calls);
-    this.#barriers = new Barriers(this.members);
+    this.barriers = new Barriers(this.members);
     const interceptors: WorkerShare['interceptor'][] = [];
     this.endpoint = new Endpoint({
       nameOf: (rank) => this.nameOf(rank),
@@ -115,16 +117,10 @@ export class WorkerNode implements Worker, WorkerCore {
       enter: (caller, call, work) =>
         callSlot.run({ worker: this, caller, call, within: call }, work),
     });
-    const { endpoint, references, asyncCalls } = this;
-    const barriers = this.#barriers;
-    serve({ endpoint, references, barriers, members: this.members, asyncCalls });
+    serve(this);
     this.#shares = sharesOf(this);
     for (const { interceptor } of this.#shares) interceptors.push(interceptor);
-    const self = { rank: options.rank, incarnation: '' };
-    const [mine, theirs] = connectionPair(self, self);
-    // Calls to oneself travel like all others, so that they behave alike: the far end only listens.
-    this.endpoint.attach(options.rank, theirs);
-    this.endpoint.attach(options.rank, mine);
+    attachLoopback(this.endpoint, options.rank);
     addWorker(this);
   }
 
@@ -206,7 +202,7 @@ export class WorkerNode implements Worker, WorkerCore {
   ): RRef<T>;
   remote<A extends unknown[], R>(
     to: Peer,
-    fn: (...args: A) => R,
+    fn: ((...args: A) => R) & OneAnswer<R>,
     ...rest: Rest<A>
   ): RRef<Awaited<R>>;
   remote(to: Peer, callable: Callable, args: unknown[] = [], options?: CallOptions): RRef<unknown> {
@@ -227,8 +223,16 @@ export class WorkerNode implements Worker, WorkerCore {
     return (await this.#barrierCalls.gather(value, names, options)) as Map<string, Here<T>>;
   }
 
+  async waitAllWorkers(options: WaitAllWorkersOptions = {}): Promise<void> {
+    await this.#waits.wait(options);
+  }
+
   getDebugInfo(): DebugInfo {
     return debugInfo(this, this.#shares);
+  }
+
+  get meetings(): number {
+    return this.#barrierCalls.waiting + this.#waits.waiting;
   }
 
   meet(meeting: Meeting): Promise<boolean> {
@@ -267,7 +271,7 @@ export class WorkerNode implements Worker, WorkerCore {
     if (!this.#isClosed) this.references.peerGone(rank, reason);
     this.membership?.peerGone(rank, isFarewell);
     const wasHere = this.members.markGone(rank, isFarewell);
-    this.#barriers.gone(rank);
+    this.barriers.gone(rank);
     if (!wasHere) return;
     for (const share of this.#shares) {
       quietly('a share of a worker', () => share.peerGone(rank, isFarewell));
@@ -289,7 +293,7 @@ export class WorkerNode implements Worker, WorkerCore {
     this.#events.complete();
     for (const share of this.#shares) quietly('a share of a worker', () => share.close());
     try {
-      this.#barriers.close();
+      this.barriers.close();
       await this.endpoint.close();
       this.references.close();
     } finally {

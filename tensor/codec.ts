@@ -9,6 +9,7 @@ import { GradwireError } from '../errors.ts';
 import { outside } from './async-slot.ts';
 import { DTYPES, type DType, isDType } from './dtype.ts';
 import { type BackendWasm, bytes as heapBytes } from './kernels/wasm-heap.ts';
+import { madeBy } from './makers.ts';
 import { decodeStrings, encodeStrings } from './string-table.ts';
 import * as tf from './tf.ts';
 
@@ -41,7 +42,7 @@ export function readTensor(tensor: tf.Tensor): TensorBytes | Promise<TensorBytes
   if (tensor.isDisposed) {
     throw new GradwireError(
       'tensor_freed',
-      `tensor ${tensor.id} of shape [${tensor.shape}] was disposed before it could be sent`,
+      `tensor ${tensor.id} of shape [${tensor.shape}] was disposed before it could be sent${madeBy(tensor.scopeId)}`,
     );
   }
   const backend = backendOf(tensor);

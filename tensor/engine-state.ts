@@ -5,6 +5,7 @@
  */
 import { GradwireError } from '../errors.ts';
 import { AsyncSlot } from './async-slot.ts';
+import { madeBy } from './makers.ts';
 import * as tf from './tf.ts';
 
 /** What tfjs records for one operation; `saved` are kept tensors that whoever takes the node must dispose. */
@@ -49,6 +50,9 @@ export interface Frame {
 /** The frame of the current flow; unset, tfjs behaves as ever. Enter frames by `enterFrame`. */
 export const frameSlot: AsyncSlot<Frame> = new AsyncSlot<Frame>();
 
+/** Hears of each variable that its flow makes. */
+export const variableSlot: AsyncSlot<(variable: tf.Variable) => void> = new AsyncSlot();
+
 interface StateInternals {
   gradientDepth: number;
   readonly kernelDepth: number;
@@ -61,6 +65,7 @@ interface StateInternals {
 interface EngineInternals {
   state: StateInternals;
   readonly backendInstance: unknown;
+  makeVariable(...args: unknown[]): tf.Variable;
   runKernel(kernel: string, inputs: TapeNode['inputs'], attrs?: object): unknown;
   getTensorsForGradient(
     name: string,
@@ -155,6 +160,7 @@ function install(engine: EngineInternals): void {
   if (engine.getTensorsForGradient !== wrapper) {
     wrapSaving(engine);
     refuseFreed(engine);
+    tellVariables(engine);
   }
 }
 
@@ -226,12 +232,21 @@ function refuseFreed(engine: EngineInternals): void {
       if (tensor?.isDisposed === true) {
         throw new GradwireError(
           'tensor_freed',
-          `${kernel} was given a tensor of shape [${tensor.shape}] that has been freed: what a handler or a context makes ends ` +
+          `${kernel} was given a tensor of shape [${tensor.shape}] that has been freed${madeBy(tensor.scopeId)}: what a handler or a context makes ends ` +
             'with it, unless it is returned, stored in the called object, kept by tf.keep, or a tf.Variable',
         );
       }
     }
     return original.call(this, kernel, inputs, attrs);
+  };
+}
+
+function tellVariables(engine: EngineInternals): void {
+  const original = engine.makeVariable;
+  engine.makeVariable = function (this: EngineInternals, ...args) {
+    const variable = original.apply(this, args);
+    variableSlot.get()?.(variable);
+    return variable;
   };
 }
 

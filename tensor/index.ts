@@ -24,6 +24,13 @@ export {
 export { REPAIRS, type Repair } from './kernels.ts';
 export { type Rows, rowsOf } from './rows-form.ts';
 export { type LoadedTensors, loadTensors, type SaveOptions, saveTensors } from './saving.ts';
-export { freeStored, holdTensors, keepStored, ownVariables, TensorScope } from './scope.ts';
+export {
+  freeStored,
+  holdTensors,
+  keepStored,
+  ownVariables,
+  TensorScope,
+  watchVariables,
+} from './scope.ts';
 export { SparseSlices } from './sparse-slices.ts';
 export * as tf from './tf.ts';

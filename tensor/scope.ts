@@ -5,7 +5,15 @@
  */
 import { freeUnclaimed } from './claims.ts';
 import { collectOwnTensors, collectTensors } from './collect.ts';
-import { enterFrame, frameSlot, nextScopeId, type ScopeState } from './engine-state.ts';
+import {
+  enterFrame,
+  frameSlot,
+  installEngineState,
+  nextScopeId,
+  type ScopeState,
+  variableSlot,
+} from './engine-state.ts';
+import { rememberMaker } from './makers.ts';
 import * as tf from './tf.ts';
 
 const FIRST_SWEEP = 1024;
@@ -16,6 +24,8 @@ export class TensorScope {
   readonly #owned: Set<tf.Tensor> = new Set();
   #sweepAt: number = FIRST_SWEEP;
   #isDisposed = false;
+  /** What runs here, for messages about tensors of the scope that are used after it. */
+  maker: string | undefined;
 
   /** @param name shows in tfjs's own messages; never the name of a kernel */
   constructor(name = 'gradwire.scope') {
@@ -53,9 +63,13 @@ export class TensorScope {
     return this.#owned.has(tensor) && !tensor.isDisposed;
   }
 
-  /** Takes `tensor` (a Variable too). After `dispose()` this does nothing: the tensor stays with the caller. */
+  /** Takes `tensor` (a Variable too). After `dispose()` the tensor stays with the caller, or the object that it is stored in. */
   adopt(tensor: tf.Tensor): void {
-    if (this.#isDisposed) return;
+    if (this.#isDisposed) {
+      late.add(tensor);
+      hasLate = true;
+      return;
+    }
     this.#owned.add(tensor);
     if (this.#owned.size >= this.#sweepAt) this.#sweep();
   }
@@ -73,6 +87,7 @@ export class TensorScope {
   dispose(keep: Iterable<tf.Tensor> = []): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
+    if (this.maker !== undefined && this.#owned.size > 0) rememberMaker(this.#state.id, this.maker);
     const spared = new Set(keep);
     for (const t of this.#owned) if (!t.kept && !spared.has(t)) freeUnclaimed(t);
     this.#owned.clear();
@@ -89,6 +104,9 @@ export class TensorScope {
 const storedIn: WeakMap<object, Set<tf.Tensor>> = new WeakMap();
 const holders: WeakMap<tf.Tensor, number> = new WeakMap();
 let heldCount = 0;
+/** Tensors that code made whose scope was over. */
+const late: WeakSet<tf.Tensor> = new WeakSet();
+let hasLate = false;
 
 /**
  * To be called when code that ran in `scope` may have stored tensors in `target`, before the scope is disposed. Tensors
@@ -107,7 +125,7 @@ export function keepStored(target: object, scope: TensorScope): readonly tf.Tens
   for (const t of collectOwnTensors(target)) {
     if (t.isDisposed) continue;
     if (before?.has(t)) now.add(t);
-    else if (holders.has(t) || (scope.owns(t) && !t.kept && !(t instanceof tf.Variable))) {
+    else if (holders.has(t) || ((scope.owns(t) || late.has(t)) && isUnkept(t))) {
       scope.release(t);
       addHolder(t);
       now.add(t);
@@ -141,10 +159,23 @@ export function holdTensors(value: unknown): () => void {
   };
 }
 
-/** Frees all that `keepStored` keeps for `target` and no other object holds. */
+/**
+ * Frees all that `keepStored` keeps for `target` and no other object holds; also what a handler of it stored there after its
+ * answer, from a timer say.
+ */
 export function freeStored(target: object): void {
+  if (hasLate) {
+    for (const t of collectOwnTensors(target)) {
+      if (late.has(t) && isUnkept(t) && !holders.has(t) && !t.isDisposed) freeUnclaimed(t);
+    }
+  }
   for (const t of storedIn.get(target) ?? []) if (dropHolder(t)) freeUnclaimed(t);
   storedIn.delete(target);
+}
+
+/** Whether it is left to gradwire when it ends. */
+function isUnkept(tensor: tf.Tensor): boolean {
+  return !tensor.kept && !(tensor instanceof tf.Variable);
 }
 
 function addHolder(tensor: tf.Tensor): void {
@@ -181,4 +212,15 @@ export function ownVariables<R>(fn: () => R): { value: R; variables: tf.Variable
     for (const v of made()) v.dispose();
     throw error;
   }
+}
+
+/** Runs `fn` and tells which Variables it makes, and all that it starts; they are not owned by that. */
+export function watchVariables<R>(fn: () => R): {
+  value: R;
+  variables: ReadonlySet<tf.Tensor>;
+} {
+  installEngineState();
+  const variables = new Set<tf.Tensor>();
+  const value = variableSlot.run((variable) => variables.add(variable), fn);
+  return { value, variables };
 }

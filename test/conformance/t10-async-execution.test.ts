@@ -4,6 +4,7 @@ import { rpcAsync } from '../../rpc/api.ts';
 import { asyncExecution } from '../../rpc/async-execution.ts';
 import { RpcFuture } from '../../rpc/future.ts';
 import { register } from '../../rpc/registry.ts';
+import type { OneAnswer } from '../../rpc/streamed.ts';
 import type { WorkerNode } from '../../rpc/worker.ts';
 import { tf } from '../../tensor/index.ts';
 import { type Cluster, startCluster, TRANSPORTS } from '../support/cluster.ts';
@@ -15,7 +16,7 @@ const raises = asyncExecution((): RpcFuture<number> => {
   throw new RangeError('before it returned');
 });
 
-const wrongType = asyncExecution((): number => 5);
+const wrongType = asyncExecution((() => 5) as unknown as () => Promise<number>);
 
 const simple = asyncExecution((to: string, x: number) => rpcAsync(to, add, [x, 1]));
 
@@ -93,7 +94,10 @@ asyncExecution(Adder.prototype.addBound);
 register({ raises, wrongType, simple, ownFuture, chained, nested, multiChained, fanOut });
 register({ laterTensor, waiting, Adder });
 
-type Mode = <A extends unknown[], R>(fn: (...args: A) => R, args: A) => Promise<unknown>;
+type Mode = <A extends unknown[], R>(
+  fn: ((...args: A) => R) & OneAnswer<R>,
+  args: A,
+) => Promise<unknown>;
 
 /** The three ways of calling worker1. */
 function modes(worker: WorkerNode): Readonly<Record<'sync' | 'async' | 'remote', Mode>> {
@@ -129,7 +133,9 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       await using cluster = await start();
       await expect(modes(cluster.at(0))[mode](wrongType, [])).rejects.toMatchObject({
         code: 'unsupported_value',
-        message: expect.stringMatching(/wrongType.* must return an RpcFuture or another promise/),
+        message: expect.stringMatching(
+          /wrongType returned no promise.* returns an RpcFuture or another promise/,
+        ),
       });
     },
   );

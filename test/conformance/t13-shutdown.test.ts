@@ -1,6 +1,6 @@
 /** What PyTorch RPC checks of shutdown (T13), by the names of its tests. */
 import { describe, expect, test } from '@jest/globals';
-import { shutdown as shutdownCurrent } from '../../rpc/api.ts';
+import { shutdown as shutdownCurrent, waitAllWorkers } from '../../rpc/api.ts';
 import { currentWorker } from '../../rpc/current.ts';
 import { register } from '../../rpc/registry.ts';
 import { RRef } from '../../rpc/rref.ts';
@@ -19,7 +19,7 @@ async function twice(x: tf.Tensor): Promise<tf.Tensor> {
 }
 register({ twice });
 
-/** Worker 0 gives the others work in two phases; they have nothing else to do. */
+/** One worker gives the others work in two phases; they have nothing else to do. */
 async function lead({
   workers,
   at,
@@ -27,9 +27,10 @@ async function lead({
   workers: Cluster['workers'];
   at: WorkerNode;
 }): Promise<void> {
+  const others = workers.filter((worker) => worker !== at);
   for (let phase = 1; phase <= 2; phase++) {
     const x = tf.fill([2, 2], phase);
-    const work = workers.slice(1).map(({ info }) => at.rpcAsync(info, twice, [x]));
+    const work = others.map(({ info }) => at.rpcAsync(info, twice, [x]));
     const results = await Promise.all(work);
     for (const y of results) expect((await y.data())[0]).toBe(2 * phase);
     tf.dispose([x, ...results]);
@@ -37,32 +38,46 @@ async function lead({
 }
 
 describe.each(TRANSPORTS)('%s', (transport) => {
-  test.each(['test_graceful_shutdown_with_uneven_workload', 'test_wait_all_workers_dense'])(
-    '%s: those who wait to leave still work, in two phases',
-    async () => {
-      await using cluster = await startCluster({ transport, workers: 4 });
-      const { workers } = cluster;
-      const waiting = workers.slice(1).map((worker) => worker.shutdown());
-      await lead({ workers, at: cluster.at(0) });
-      expect(await Promise.all([cluster.at(0).shutdown(), ...waiting])).toEqual(
-        Array(4).fill(CLEAN),
-      );
-    },
-  );
-
-  test('test_wait_all_workers_twice_dense: asked for twice it is one shutdown', async () => {
+  test('test_graceful_shutdown_with_uneven_workload: those who wait to leave still work, in two phases', async () => {
     await using cluster = await startCluster({ transport, workers: 4 });
     const { workers } = cluster;
-    const waiting = [...workers.slice(1), ...workers.slice(1)].map((worker) => worker.shutdown());
+    const waiting = workers.slice(1).map((worker) => worker.shutdown());
     await lead({ workers, at: cluster.at(0) });
-    const first = [cluster.at(0).shutdown(), cluster.at(0).shutdown()];
-    expect(await Promise.all([...first, ...waiting])).toEqual(Array(8).fill(CLEAN));
+    expect(await Promise.all([cluster.at(0).shutdown(), ...waiting])).toEqual(Array(4).fill(CLEAN));
   });
 
-  test('test_wait_all_workers_timeout: with a limit it ends, and reports it', async () => {
-    await using cluster = await startCluster({ transport, leave: { graceful: false } });
-    const report = await cluster.at(1).shutdown({ timeoutMs: 10 });
-    expect(report).toEqual({ drained: false, cancelled: 0, dead: [], leaked: [] });
+  test('test_wait_all_workers_dense: those who wait still work, in two phases, and nobody leaves', async () => {
+    await using cluster = await startCluster({ transport, workers: 4 });
+    const { workers } = cluster;
+    let met = 0;
+    const wait = (worker: WorkerNode): Promise<unknown> =>
+      worker.run(() => waitAllWorkers()).then(() => met++);
+    const waiting = workers.slice(1).map(wait);
+    await lead({ workers, at: cluster.at(0) });
+    expect(met).toBe(0);
+    await Promise.all([wait(cluster.at(0)), ...waiting]);
+    await lead({ workers, at: cluster.at(3) });
+  });
+
+  test('test_wait_all_workers_twice_dense: again after the first, with work in between', async () => {
+    await using cluster = await startCluster({ transport, workers: 4 });
+    const { workers } = cluster;
+    for (let time = 0; time < 2; time++) {
+      const waiting = workers.slice(1).map((worker) => worker.waitAllWorkers());
+      await lead({ workers, at: cluster.at(0) });
+      await Promise.all([cluster.at(0).waitAllWorkers(), ...waiting]);
+    }
+    // Also without awaiting the first.
+    await Promise.all([...workers, ...workers].map((worker) => worker.waitAllWorkers()));
+  });
+
+  test('test_wait_all_workers_timeout: with a limit it fails, and can be repeated', async () => {
+    await using cluster = await startCluster({ transport });
+    for (const rank of [0, 1, 1]) {
+      const late = cluster.at(rank).waitAllWorkers({ timeoutMs: 10 });
+      await expect(late).rejects.toThrow(/^deadline_exceeded: not all workers were there/);
+    }
+    await Promise.all(cluster.workers.map((worker) => worker.waitAllWorkers()));
   });
 
   test('test_shutdown_followed_by_rpc: a call after it says why', async () => {

@@ -200,7 +200,7 @@ describe.each(TRANSPORTS)('%s', (transport) => {
       for (let round = 1; round <= 2; round++) {
         using a = build(round);
         expectRows(await worker.rpcSync(to, addSparse, [a, a]), 2 * round);
-        await worker.barrier();
+        await worker.waitAllWorkers();
       }
     });
     await Promise.all(work);

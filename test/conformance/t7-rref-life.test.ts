@@ -7,7 +7,6 @@ import { handleOf, RRef } from '../../rpc/rref.ts';
 import type { WorkerNode } from '../../rpc/worker.ts';
 import { tf } from '../../tensor/index.ts';
 import { startCluster, TRANSPORTS } from '../support/cluster.ts';
-import { garbageCollector } from '../support/garbage.ts';
 import { add, echo, fail, fetchFrom, held, newGate } from '../support/services.ts';
 import { until } from '../support/until.ts';
 
@@ -33,6 +32,14 @@ function areConfirmed(...rrefs: RRef<unknown>[]): boolean[] {
   return answer;
 }
 
+let shared: RRef<unknown> | undefined;
+function holdShared(rref: RRef<unknown>): void {
+  shared = rref;
+}
+function dropShared(): void {
+  shared?.dispose();
+}
+
 const order: string[] = [];
 class Log {
   async note(text: string, ...rrefs: RRef<unknown>[]): Promise<number> {
@@ -40,7 +47,7 @@ class Log {
     return order.push(text);
   }
 }
-register({ Thing, ones, slowThing, areConfirmed, 't7.Log': Log });
+register({ Thing, ones, slowThing, areConfirmed, holdShared, dropShared, 't7.Log': Log });
 
 /** Counts requests and lets a test lose notices. */
 function watch(worker: WorkerNode): { asked: MessageKind[]; lose: number } {
@@ -181,16 +188,17 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     const owners = (worker: WorkerNode): unknown => worker.references.debugInfo()['numOwnerRrefs'];
     using local = a.run(() => new RRef(1));
     expect(a.references.debugInfo()).toMatchObject({ numOwnerRrefs: 0, numForks: 0 });
-    const copy = await a.rpcSync(1, echo<RRef<number>>, [local]);
-    copy.dispose();
+    // Shared: one owner, nobody pending; let go of: none.
+    await a.rpcSync(1, holdShared, [local]);
+    expect(a.references.debugInfo()).toMatchObject({ numOwnerRrefs: 1, numPendingUsers: 0 });
+    expect(b.references.debugInfo()).toMatchObject({ numUserRrefs: 1, numPendingUsers: 0 });
+    await a.rpcSync(1, dropShared);
+    await until(() => owners(a) === 0);
+    expect(b.references.debugInfo()).toMatchObject({ numUserRrefs: 0, numPendingUsers: 0 });
     using first = b.remote(0, Thing);
     using second = b.remote(0, Thing);
     await Promise.all([first.getFuture(), second.getFuture()]);
-    const collectGarbage = garbageCollector();
-    await until(() => {
-      collectGarbage();
-      return owners(a) === 2;
-    }, 20_000);
+    expect(owners(a)).toBe(2);
     expect(b.references.debugInfo()).toMatchObject({ numUserRrefs: 2, numPendingUsers: 0 });
     first.dispose();
     second.dispose();

@@ -44,6 +44,19 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     }
   });
 
+  test('the info of one that has left does not speak for the next of its name', async () => {
+    await using group = await DynamicCluster.make({ transport });
+    await group.grow(2);
+    const old = group.at(0).getWorkerInfo(1);
+    await group.at(1).shutdown();
+    const next = await group.join(1);
+    const reused = /^unknown_worker: the info is of another worker that was named worker1 before/;
+    await expect(group.at(0).rpcSync(old, add, [1, 2])).rejects.toThrow(reused);
+    expect(() => group.at(0).remote(old, Box, [1])).toThrow(reused);
+    expect(await group.at(0).rpcSync(group.at(0).getWorkerInfo(1), add, [1, 2])).toBe(3);
+    await next.shutdown();
+  });
+
   test('who wants the rank of one that is leaving waits until it has left', async () => {
     await using group = await DynamicCluster.make({ transport });
     await group.grow(3);

@@ -28,6 +28,39 @@ class Unregistered extends RangeError {
 }
 class Sub extends OutOfStock {}
 
+class Unnamed extends TypeError {}
+class UnnamedSub extends Unnamed {}
+/** Registered, without a name of its own. */
+class Plain extends Error {}
+registerValue({ Plain });
+
+test('an error whose class sets no name is called by the class', () => {
+  const nameless = class extends RangeError {};
+  Object.defineProperty(nameless, 'name', { value: '' });
+  const cases = [
+    [new Unnamed('m'), 'Unnamed'],
+    [new UnnamedSub('m'), 'UnnamedSub'],
+    [new Plain('m'), 'Plain'],
+    [new nameless('m'), 'RangeError'],
+    [Object.assign(new Unnamed('m'), { name: 'Mine' }), 'Mine'],
+    [new DOMException('m', 'AbortError'), 'AbortError'],
+  ] as const;
+  for (const [error, name] of cases) {
+    const back = failed(error);
+    expect(back.remoteName).toBe(name);
+    expect(back.message).toBe(`remote_error: ${name}: m (thrown by f on b)`);
+  }
+  for (const back of [roundTrip(new Unnamed('m')), failed(new Unnamed('m')).cause as Error]) {
+    expect(back).toBeInstanceOf(TypeError);
+    expect(back.name).toBe('Unnamed');
+  }
+  // What the receiver has too needs no name of its own.
+  for (const back of [roundTrip(new Plain('m')), failed(new Plain('m')).cause as Error]) {
+    expect(back).toBeInstanceOf(Plain);
+    expect(Object.hasOwn(back, 'name')).toBe(false);
+  }
+});
+
 test('errors of built-in classes arrive as such, with stack and cause', () => {
   const classes = [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError];
   for (const Class of classes) {

@@ -46,6 +46,10 @@ test('a worker that asks twice is one, and its first question ends', async () =>
   expect(await again).toEqual(await other);
 });
 
+test('a short wait is told in ms', () => {
+  expect(new Group(2).missing(30).message).toMatch(/: waited 30 ms for rank 0, 1 of a group of 2/);
+});
+
 test('who gives up or goes away frees its place, and no other', async () => {
   const group = new Group(3);
   const first = group.join(candidate(1));

@@ -72,7 +72,9 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     await expect(broken.toHere()).rejects.toMatchObject({
       code: 'remote_error',
       remoteName: 'RangeError',
-      message: expect.stringMatching(/RangeError: no room \(thrown in making holding\.failing\)/),
+      message: expect.stringMatching(
+        /^remote_error: RangeError: no room \(thrown in making holding\.failing on worker1\)$/,
+      ),
     });
   });
 });

@@ -30,6 +30,30 @@ test('who is gone is gone once, in good order or not', () => {
   expect([group.isGone(0), group.isGone(1)]).toEqual([false, true]);
 });
 
+test('in a dynamic group an info speaks for one worker, not for the next of its name or rank', () => {
+  const group = new Members([{ name: 'first', rank: 0 }], true);
+  const old = group.add({ name: 'a', rank: 1, since: 1 });
+  expect(group.get(old)).toBe(old);
+  group.markGone(1, true);
+  const next = group.add({ name: 'a', rank: 1, since: 2 });
+  expect(() => group.get(old)).toThrow(
+    /^unknown_worker: the info is of another worker that was named a before, and is gone/,
+  );
+  expect([group.get('a'), group.get(1), group.get(next)]).toEqual([next, next, next]);
+  // Its rank goes to another name: the worker is still known, and takes no work.
+  group.markGone(1, true);
+  const other = group.add({ name: 'b', rank: 1, since: 3 });
+  expect(group.get(next)).toBe(next);
+  expect(() => group.checkTakesWork(next, 'f')).toThrow(
+    /^unavailable: a has left the group: f was not sent/,
+  );
+  expect(() => group.checkTakesWork(other, 'f')).not.toThrow();
+  // Its name goes to another rank.
+  group.add({ name: 'a', rank: 2, since: 4 });
+  expect(() => group.get(next)).toThrow(/^unknown_worker: a has rank 2, not 1/);
+  expect(() => group.get(new WorkerInfo('b', 2))).toThrow(/^unknown_worker: b has rank 1, not 2/);
+});
+
 test('near names', () => {
   expect(didYouMean('forwad', ['forward', 'backward'])).toBe(' Did you mean forward?');
   expect(didYouMean('Forward', ['forward'])).toBe(' Did you mean forward?');

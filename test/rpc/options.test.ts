@@ -70,6 +70,12 @@ test.each<[string, Partial<InitOptions>, RegExp]>([
   ['a broken rank', { rank: 0.5 }, /rank 0.5/],
   ['an empty world', { worldSize: 0 }, /world size 0/],
   ['a port that is none', { masterPort: 65536 }, /masterPort 65536 is not a port/],
+  ['a rank that is a text', { rank: '0' as never }, /rank '0' is no number/],
+  [
+    'an init timeout that is a text',
+    { initTimeoutMs: 'x' as never },
+    /initTimeoutMs 'x' is not a pos/,
+  ],
   ['a timeout that is none', { timeoutMs: 0 }, /timeoutMs 0 is not a positive/],
   ['an init timeout that is none', { initTimeoutMs: Number.NaN }, /initTimeoutMs NaN/],
   ['a heartbeat too fast', { heartbeatMs: 10 }, /heartbeatMs 10 is not between 20 and 60,000/],

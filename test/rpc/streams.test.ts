@@ -220,10 +220,10 @@ describe.each(TRANSPORTS)('%s', (transport) => {
     await using cluster = await startCluster({ transport });
     const a = cluster.at(0);
     const seen = freshStreams();
-    await expect(a.rpcSync(1, count, [1])).rejects.toThrow(
+    await expect(a.rpcSync(1, count as never, [1] as never)).rejects.toThrow(
       /^unsupported_value: the result is a stream: call the function by rpcStream/,
     );
-    await expect(a.rpcSync(1, ticks)).rejects.toThrow(/by rpcStream/);
+    await expect(a.rpcSync(1, ticks as never)).rejects.toThrow(/by rpcStream/);
     const wrong = a.rpcStream(1, add as never, [1, 1] as never);
     await expect(lastValueFrom(wrong)).rejects.toThrow(
       /^unsupported_value: the function streams nothing/,

@@ -144,6 +144,14 @@ async function compiledFutures(worker: Worker, server: RRef<Server>): Promise<vo
   await future.then((f: RpcFuture<string>) => f.value());
   // @ts-expect-error only functions are marked
   asyncExecution(5);
+  // @ts-expect-error what answers later returns a promise
+  asyncExecution((n: number) => n);
+  // @ts-expect-error nor is a thenable one
+  asyncExecution((n: number): PromiseLike<number> => Promise.resolve(n));
+  const marked: (n: number) => Promise<number> = asyncExecution((n: number) => Promise.resolve(n));
+  const lasting: (to: string) => RpcFuture<string> = asyncExecution((to: string) =>
+    worker.rpcAsync(to, required, [1]),
+  );
 
   const built: number = (await worker.rpcSync('a', Model.build, [1])).size;
   const there: RRef<Model> = worker.remote('a', Model.build, [1]);
@@ -165,7 +173,7 @@ async function compiledFutures(worker: Worker, server: RRef<Server>): Promise<vo
   // @ts-expect-error values of all-gather come by name
   const gathered: number[] = await worker.allGather(1);
   void [value, isDone, chained, all, method, later, kept, body, text, params, wrong, built];
-  void [there, byName, other, same, gathered];
+  void [there, byName, other, same, gathered, marked, lasting];
 }
 
 /** Never runs either. */

@@ -35,6 +35,28 @@ const accessor = {
   },
 };
 
+const throwing = new Proxy(
+  { x: 1 },
+  {
+    getOwnPropertyDescriptor: () => {
+      throw new RangeError('no');
+    },
+  },
+);
+
+/** A buffer whose memory went elsewhere, or a view of it. */
+function transferred(isView = false): ArrayBuffer | Uint8Array {
+  const view = new Uint8Array(8);
+  structuredClone(view.buffer, { transfer: [view.buffer] });
+  return isView ? view : view.buffer;
+}
+
+function revoked(target: object): object {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
+}
+
 test.each<[string, unknown, RegExp]>([
   [
     'a function',
@@ -85,6 +107,35 @@ test.each<[string, unknown, RegExp]>([
     /it is an object of class RegExp, which cannot be sent: send what it stands for/,
   ],
   ['a weak map', new WeakMap(), /it is an object of class WeakMap/],
+  [
+    'a symbol as a key',
+    { a: { [Symbol('s')]: 1 } },
+    /it\.a\.Symbol\(s\) is a field with a symbol as/,
+  ],
+  [
+    'one of an instance',
+    Object.assign(new Point(1, 2), { [Symbol.iterator]: 1 }),
+    /it\.Symbol\(Symbol\.iterator\) is a field/,
+  ],
+  [
+    'one of an array',
+    [Object.assign([1], { [Symbol('s')]: 1 })],
+    /it\[0\]\.Symbol\(s\) is a field/,
+  ],
+  [
+    'a match',
+    { m: /(?<a>x)/.exec('x') },
+    /it\.m is the match of a regular expression, .*send \[\.{3}match\]/,
+  ],
+  ['memory that is gone', { b: [transferred()] }, /it\.b\[0\] is binary data that cannot be read/],
+  ['a view of it', [new Uint8Array(8), transferred(true)], /it\[1\] is binary data that cannot be/],
+  ['a revoked proxy', { a: [revoked({})] }, /it\.a\[0\] is a proxy that cannot be read: TypeError/],
+  [
+    'that of an array',
+    { a: [revoked([])] },
+    /it\.a\[0\] is a proxy that cannot be read: TypeError/,
+  ],
+  ['a proxy that throws', { a: throwing }, /it\.a is a proxy that cannot be read: RangeError: no/],
   ['shared memory', [new SharedArrayBuffer(8)], /it\[0\] is shared memory; send a typed array/],
   [
     'a cycle',
@@ -116,4 +167,11 @@ test('no getter runs, whatever is refused', () => {
 test('the same object at two places is no cycle', () => {
   const twice = { a: 1 };
   expect(() => encode([twice, { twice }, new Map([[twice, twice]])])).not.toThrow();
+});
+
+test('what arrays and records leave behind is no reason to refuse them', () => {
+  const record = Object.defineProperty({ a: 1 }, Symbol('hidden'), { value: 1 });
+  for (const value of [record, Object.assign([1], { note: 'x' }), new Proxy({ a: [1] }, {})]) {
+    expect(() => encode(value)).not.toThrow();
+  }
 });
