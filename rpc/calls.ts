@@ -9,10 +9,11 @@ import type { MessageKind } from './message.ts';
 import { didYouMean } from './nearest.ts';
 import { checkTimeout } from './options.ts';
 import type { Needed, Request } from './pending.ts';
+import { nameOf } from './registry.ts';
 import { RemoteStream, type StreamRun, type StreamSink } from './remote-stream.ts';
 import type { Handle } from './rref.ts';
 import { MAX_WAITING_ITEMS } from './stream-outlet.ts';
-import type { CallOptions, StreamOptions } from './types.ts';
+import type { CallOptions, Here, Invocable, Rest, StreamOptions } from './types.ts';
 import type { WorkerInfo } from './worker-info.ts';
 
 /** Items that may be on their way or wait unread, where the caller does not say. */
@@ -66,6 +67,17 @@ export class Calls {
   /** Further calls throw. */
   close(): void {
     this.#isClosed = true;
+  }
+
+  /** Calls what is registered under the name of `callable`. @throws GradwireError as `send` does */
+  call<A extends unknown[], R>(
+    to: WorkerInfo,
+    callable: Invocable<A, R>,
+    ...[args, options]: Rest<A>
+  ): RpcFuture<Here<Awaited<R>>> {
+    const name = nameOf(callable);
+    const call: Call = { kind: 'call', head: [name], body: args ?? [], what: name, options };
+    return this.send(to, call) as RpcFuture<Here<Awaited<R>>>;
   }
 
   /** @throws GradwireError `shut_down`, `invalid_argument`, `unavailable`, and what `Endpoint.request` throws */

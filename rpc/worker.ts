@@ -5,7 +5,7 @@ import type { Meeting } from './agreement.ts';
 import { AsyncCalls } from './async-execution.ts';
 import { Barriers } from './barrier.ts';
 import { BarrierCalls } from './barrier-calls.ts';
-import { type Call, Calls } from './calls.ts';
+import { Calls } from './calls.ts';
 import { addWorker, callSlot, removeWorker } from './current.ts';
 import { type DebugInfo, debugInfo } from './debug-info.ts';
 import { Endpoint } from './endpoint.ts';
@@ -80,9 +80,7 @@ export class WorkerNode implements Worker, WorkerCore {
   membership: Membership | undefined;
   #isClosed = false;
 
-  /**
-   * @param carrier `close` ends it, when the worker has shut down; for `firstId` see `WorkerCore`
-   */
+  /** @param carrier `close` ends it, when the worker has shut down; for `firstId` see `WorkerCore` */
   constructor(options: ResolvedOptions, members: readonly Member[], carrier: CarrierEnd) {
     const { close, liveness, firstId = 0 } = carrier;
     this.firstId = firstId;
@@ -92,8 +90,8 @@ export class WorkerNode implements Worker, WorkerCore {
     liveness?.tell({
       suspected: (rank) => this.#tell('suspected', rank),
       alive: (rank) => this.#tell('alive', rank),
-      lost: (rank, loss) => this.endpoint.cut(rank, loss),
-      explained: (rank, loss) => this.endpoint.cut(rank, loss),
+      lost: (...lost) => this.endpoint.cut(...lost),
+      explained: (...lost) => this.endpoint.cut(...lost),
     });
     this.members = new Members(members, options.worldSize === DYNAMIC);
     this.info = this.members.get(options.rank);
@@ -170,7 +168,7 @@ export class WorkerNode implements Worker, WorkerCore {
     callable: Invocable<A, R>,
     ...rest: Rest<A>
   ): RpcFuture<Here<Awaited<R>>> {
-    return collect(this.#call(to, callable, ...rest));
+    return collect(this.#calls.call(this.members.get(to), callable, ...rest));
   }
 
   async rpcSync<A extends unknown[], R>(
@@ -178,7 +176,7 @@ export class WorkerNode implements Worker, WorkerCore {
     callable: Invocable<A, R>,
     ...rest: Rest<A>
   ): Promise<Here<Awaited<R>>> {
-    return await this.#call(to, callable, ...rest);
+    return await this.#calls.call(this.members.get(to), callable, ...rest);
   }
 
   rpcStream<A extends unknown[], T>(
@@ -252,16 +250,6 @@ export class WorkerNode implements Worker, WorkerCore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
-  }
-
-  #call<A extends unknown[], R>(
-    to: Peer,
-    callable: Invocable<A, R>,
-    ...[args, options]: Rest<A>
-  ): RpcFuture<Here<Awaited<R>>> {
-    const name = nameOf(callable);
-    const call: Call = { kind: 'call', head: [name], body: args ?? [], what: name, options };
-    return this.#calls.send(this.members.get(to), call) as RpcFuture<Here<Awaited<R>>>;
   }
 
   #peerGone(rank: number, isFarewell: boolean, reason: Error | undefined): void {
