@@ -40,6 +40,8 @@ export class ReferenceProtocol {
   /** Copies on their way from here to other users. */
   readonly #children = new Map<ForkId, { readonly parent: ForkId; readonly to: number }>();
   readonly #peers: ReferencePeers;
+  /** Who is connected. Owners are connected to all before they own anything: one that is not here is gone. */
+  readonly #here = new Set<number>();
   readonly #gone = new Set<number>();
   /** Ranks that were given again: the first number of the names that who has it now gives. */
   readonly #firstNumbers = new Map<number, number>();
@@ -123,8 +125,8 @@ export class ReferenceProtocol {
     isReplaced = false,
   ): 'confirmed' | 'pending' | Loss {
     const maker = makerOf(fork);
-    const isGone = isReplaced || this.#gone.has(owner);
     const isOwn = !isReplaced && owner === this.#self;
+    const isGone = !isOwn && (isReplaced || !this.#here.has(owner));
     if (maker !== owner) {
       if (isOwn || isGone) this.#tell(maker, 'confirm', id, fork);
       else this.#tell(owner, 'fork', id, fork);
@@ -184,6 +186,7 @@ export class ReferenceProtocol {
   /** A worker is gone with all that it held. */
   peerGone(rank: number): void {
     this.#gone.add(rank);
+    this.#here.delete(rank);
     this.#peers.forget(rank);
     for (const [fork, copy] of this.#copies) {
       if (copy.owner === rank) this.#lose(fork, copy, 'owner-gone');
@@ -201,6 +204,7 @@ export class ReferenceProtocol {
    */
   peerHere(rank: number, firstNumber = 0): void {
     this.#gone.delete(rank);
+    this.#here.add(rank);
     if (firstNumber > 0) this.#firstNumbers.set(rank, firstNumber);
   }
 
