@@ -95,7 +95,7 @@ test('a freed tensor and what cannot be sent are refused', () =>
     expect(() => bytesOf([() => {}])).toThrow(/^unsupported_value: it\[0\]/);
   }));
 
-test('random, cut and flipped packets are a protocol_error and leave no tensors', () =>
+test('random, cut and flipped packets are refused and leave no tensors', () =>
   expectNoLeak(() => {
     const x = tf.tensor2d([1, 2, 3, 4], [2, 2]);
     const good = bytesOf({ x, list: [1, 'text', [x]], b: new Int16Array(2100) }, { timeoutMs: 1 });
@@ -104,7 +104,9 @@ test('random, cut and flipped packets are a protocol_error and leave no tensors'
       try {
         tf.dispose([...unpack(bytes, new Map()).tensors]);
       } catch (error) {
-        if (!isGradwireError(error, 'protocol_error')) throw error;
+        // A changed byte can make a value one of a class that nobody registered.
+        const isRefused = isGradwireError(error, 'unknown_function');
+        if (!isRefused && !isGradwireError(error, 'protocol_error')) throw error;
       }
     };
     fc.assert(
