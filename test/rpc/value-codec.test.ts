@@ -191,3 +191,10 @@ test('nesting, counts and prototypes are bounded at the receiver too', () => {
     expect(() => decode(Buffer.from(bytes))).toThrow(/^protocol_error/);
   }
 });
+
+// Apart from the random values: to the matchers no invalid date equals another.
+test('an invalid date comes back as one', () => {
+  const back = roundTrip(new Date(Number.NaN));
+  expect(back).toBeInstanceOf(Date);
+  expect(back.getTime()).toBeNaN();
+});
